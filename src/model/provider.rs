@@ -6,6 +6,7 @@ use serde::Deserialize;
 
 use crate::model::{
     error::{Error, Result},
+    platform::Platform,
     suggest::nearest,
 };
 
@@ -134,6 +135,19 @@ impl Runner {
             }
             (Runner::SelfHosted(labels), _) => labels.join("-"),
         }
+    }
+
+    /// Returns the platform on which its jobs run; `None` if it is a self-hosted one, with labels that can mean
+    /// anything.
+    pub fn platform(&self, provider: Provider) -> Option<Platform> {
+        let Runner::Hosted(name) = self else { return None };
+        let arm64 = match provider {
+            Provider::Github => name.ends_with("-arm"),
+            Provider::Gitlab => name.ends_with("-arm64"),
+            Provider::Circleci => name.starts_with("arm."),
+        };
+        let architecture = if arm64 { "arm64" } else { "amd64" }.to_owned();
+        Some(Platform { os: "linux".to_owned(), architecture, variant: None })
     }
 
     /// Checks the name against the provider's hosted runners. `key` is the key in the

@@ -174,7 +174,7 @@ impl Settings {
                 let message = format!("`{key}.publish` has `{}`", line.trim().escape_debug());
                 let hint = format!(
                     "`cargo {verb}` compiles third-party code, and secrets are readable there; call \
-                     `cargo longshore`, which is the program that `plan` compiled, or move the line to \
+                     `cargo longshore`, which is not compiled in this job, or move the line to \
                      `after.merge`"
                 );
                 return Err(config_error(&message, &hint));

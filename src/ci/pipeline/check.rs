@@ -47,7 +47,8 @@ pub(super) fn pipeline(inputs: &PipelineInputs<'_>, provider: Provider) -> Pipel
 }
 
 fn check(inputs: &PipelineInputs<'_>, provider: Provider) -> Job {
-    let tool = inputs.tool();
+    let program = Tool::of_check(inputs, provider);
+    let tool = program.command();
     let cache = Cache { key: "longshore-check".to_owned(), path: script::CACHE.to_owned() };
     let keep = |verb: &str| {
         let line = format!("{tool} cache {verb} {}", script::CACHE);
@@ -59,9 +60,10 @@ fn check(inputs: &PipelineInputs<'_>, provider: Provider) -> Job {
     let reports = provider != Provider::Github;
 
     let mut steps = inputs.first_steps(CheckoutSource::History);
+    steps.extend(program.fetch(provider));
     steps.push(JobStep::Run(script::base(inputs, provider)));
     steps.extend([JobStep::Restore(cache.clone()), keep("restore")]);
-    steps.extend(inputs.before("check", None));
+    steps.extend(inputs.before("check", &program));
     let build = format!("{tool} dist{preset}");
     steps.push(JobStep::Run(script::run("Build, verify, smoke-test", build)));
     steps.extend([keep("save"), JobStep::Save(cache)]);
@@ -70,7 +72,7 @@ fn check(inputs: &PipelineInputs<'_>, provider: Provider) -> Job {
         true => script::verify_with_report(&tool),
         false => script::verify(&tool),
     }));
-    steps.extend(inputs.after("check", None));
+    steps.extend(inputs.after("check", &program));
     steps.push(JobStep::Upload(Artifact {
         name: "longshore-sizes".to_owned(),
         path: "target/dist/dist.json".to_owned(),
@@ -96,27 +98,28 @@ fn check(inputs: &PipelineInputs<'_>, provider: Provider) -> Job {
     Job { permissions, minutes, steps, ..inputs.job(provider, "check", "Build and verify") }
 }
 
-/// Returns the job that comments, and the one that compiles longshore for it. Its token has write access, so it
-/// compiles nothing, and runs nothing that the pull request brings.
-fn comment(inputs: &PipelineInputs<'_>, provider: Provider) -> [Job; 2] {
+/// Returns the job that comments, and the one that compiles longshore for it, if that has to be compiled. Its
+/// token has write access, so it compiles nothing, and runs nothing that the pull request brings.
+fn comment(inputs: &PipelineInputs<'_>, provider: Provider) -> Vec<Job> {
     let tool = Tool::of_job(inputs, provider, "comment-tool");
-    let compile = Job {
+    let compile = tool.job().map(|id| Job {
         permissions: vec![READ],
         audience: Audience::OwnPullRequests,
-        steps: tool.build(inputs, provider, CheckoutSource::Base),
-        ..inputs.job(provider, tool.job(), "Compile longshore")
-    };
-    let mut steps = vec![JobStep::Checkout(CheckoutSource::Base)];
-    steps.extend(tool.fetch(provider));
-    steps.push(JobStep::Download(Download {
+        steps: tool.first_steps(inputs, provider, CheckoutSource::Base),
+        ..inputs.job(provider, id, "Compile longshore")
+    });
+    let report = Download {
         name: ArtifactName::Whole(REPORT.to_owned()),
         path: script::REPORT.to_owned(),
         optional: true,
-    }));
+    };
+    let mut steps = vec![JobStep::Checkout(CheckoutSource::Base), JobStep::Download(report)];
+    steps.extend(tool.fetch(provider));
     steps.push(JobStep::Run(script::comment(&tool.command())));
     let why = "writes the comment";
+    let needs = ["check"].into_iter().chain(tool.job()).map(str::to_owned).collect();
     let comment = Job {
-        needs: vec!["check".to_owned(), tool.job().to_owned()],
+        needs,
         stage: JobStage::Deploy,
         permissions: vec![READ, Permission { scope: "pull-requests", write: true, why }],
         audience: Audience::OwnPullRequests,
@@ -125,5 +128,5 @@ fn comment(inputs: &PipelineInputs<'_>, provider: Provider) -> [Job; 2] {
         steps,
         ..inputs.job(provider, "comment", "Comment")
     };
-    [compile, comment]
+    compile.into_iter().chain([comment]).collect()
 }

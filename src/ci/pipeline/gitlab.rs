@@ -6,7 +6,7 @@ use super::{
         Artifact, Audience, Cache, CheckoutSource, Job, JobStage, JobStep, Pipeline, Run,
         StoreCondition, TIME_LIMIT, Trigger,
     },
-    script,
+    tool_script,
     yaml::{Yaml, map, strings, text},
 };
 use crate::model::provider::Runner;
@@ -134,7 +134,7 @@ fn artifacts(steps: &[JobStep]) -> Option<Yaml> {
     let reports = steps.iter().find_map(|step| match step {
         JobStep::Tests(path) => Some(map([("junit", text(path))])),
         JobStep::Run(Run { output: Some(name), .. }) => {
-            Some(map([("dotenv", text(script::dotenv(name)))]))
+            Some(map([("dotenv", text(tool_script::dotenv(name)))]))
         }
         _ => None,
     });

@@ -1,5 +1,5 @@
 //! The pipeline of a release: plan, one job for each platform, one that merges, and one that publishes. Jobs that
-//! see secrets or tokens compile nothing: they run the program that an earlier job compiled.
+//! see secrets or tokens compile nothing: they run a program that was compiled before.
 
 use super::{
     PipelineInputs,
@@ -18,7 +18,7 @@ use crate::{
 /// Returns the pipeline for `provider`.
 pub(super) fn pipeline(inputs: &PipelineInputs<'_>, provider: Provider) -> Pipeline {
     let ids = ids(inputs.targets);
-    let tools = Tools::new(inputs, provider, "plan");
+    let tools = Tools::new(inputs, provider, PLAN);
     let builds = inputs.targets.iter().zip(&ids);
     let mut jobs = vec![plan(inputs, provider, &tools)];
     jobs.extend(preflight(inputs, provider));
@@ -51,14 +51,17 @@ pub(super) const READ: Permission =
 fn plan(inputs: &PipelineInputs<'_>, provider: Provider, tools: &Tools) -> Job {
     let tool = tools.default();
     let command = tool.command();
-    let mut steps = tool.build(inputs, provider, CheckoutSource::Commit);
+    let mut steps = tool.first_steps(inputs, provider, CheckoutSource::Commit);
     steps.push(JobStep::Run(script::preflight(&command)));
-    steps.extend(inputs.before("plan", Some(tool)));
+    steps.extend(inputs.before("plan", tool));
     steps.push(JobStep::Run(script::run("Plan", format!("{command} plan"))));
-    steps.extend(inputs.after("plan", Some(tool)));
+    steps.extend(inputs.after("plan", tool));
     let permissions = vec![READ];
-    Job { stage: JobStage::Build, permissions, steps, ..inputs.job(provider, "plan", "Plan") }
+    Job { stage: JobStage::Build, permissions, steps, ..inputs.job(provider, PLAN, "Plan") }
 }
+
+/// The first job.
+const PLAN: &str = "plan";
 
 /// The job that checks the secrets.
 const PREFLIGHT: &str = "preflight";
@@ -100,9 +103,9 @@ fn build(
     let mut steps = inputs.first_steps(CheckoutSource::Commit);
     steps.extend(tool.fetch(provider));
     steps.extend(cached(JobStep::Restore(cache.clone()), "restore"));
-    steps.extend(inputs.before("build", Some(tool)));
+    steps.extend(inputs.before("build", tool));
     steps.push(JobStep::Run(script::build(&command, &target.name)));
-    steps.extend(inputs.after("build", Some(tool)));
+    steps.extend(inputs.after("build", tool));
     steps.extend(cached(JobStep::Save(cache), "save"));
     steps.push(JobStep::Run(script::move_part(&target.name)));
     steps.push(JobStep::Upload(Artifact {
@@ -113,8 +116,8 @@ fn build(
         handed_on: true,
     }));
     steps.extend(logs(id));
-    let mut needs = vec!["plan".to_owned()];
-    needs.extend((tool.job() != "plan").then(|| tool.job().to_owned()));
+    let mut needs = vec![PLAN.to_owned()];
+    needs.extend(tool.job().filter(|job| *job != PLAN).map(str::to_owned));
     needs.extend((!settings.secrets.is_empty()).then(|| PREFLIGHT.to_owned()));
     Job {
         stage: JobStage::Build,
@@ -166,17 +169,18 @@ fn merge(inputs: &PipelineInputs<'_>, provider: Provider, tool: &Tool, builds: &
     let settings = inputs.settings();
     let command = tool.command();
     let names: Vec<&str> = inputs.targets.iter().map(|target| target.name.as_str()).collect();
-    let mut steps = vec![JobStep::Checkout(CheckoutSource::Commit)];
-    steps.extend(tool.fetch(provider));
-    steps.push(JobStep::Download(Download {
+    // Nothing is downloaded between the check of the program and its first run.
+    let parts = Download {
         name: ArtifactName::Start("longshore-part-".to_owned()),
         path: script::PARTS.to_owned(),
         optional: false,
-    }));
-    steps.extend(inputs.before("merge", Some(tool)));
+    };
+    let mut steps = vec![JobStep::Checkout(CheckoutSource::Commit), JobStep::Download(parts)];
+    steps.extend(tool.fetch(provider));
+    steps.extend(inputs.before("merge", tool));
     steps.push(JobStep::Run(script::merge(&command, &names)));
     steps.push(JobStep::Run(script::verify(&command)));
-    steps.extend(inputs.after("merge", Some(tool)));
+    steps.extend(inputs.after("merge", tool));
     steps.push(JobStep::Upload(archives()));
     if publishes(inputs, provider) {
         steps.push(JobStep::Upload(Artifact {
@@ -189,7 +193,7 @@ fn merge(inputs: &PipelineInputs<'_>, provider: Provider, tool: &Tool, builds: &
     }
     steps.extend(logs("merge"));
     Job {
-        needs: ["plan".to_owned()].into_iter().chain(builds.iter().cloned()).collect(),
+        needs: [PLAN.to_owned()].into_iter().chain(builds.iter().cloned()).collect(),
         needs_stages: true,
         minutes: settings.limits.merge,
         permissions: vec![READ],
@@ -247,14 +251,14 @@ fn publish(inputs: &PipelineInputs<'_>, provider: Provider, tool: &Tool) -> Opti
         step => step,
     };
     let command = tool.command();
-    let mut steps = vec![JobStep::Checkout(CheckoutSource::Commit)];
-    steps.extend(tool.fetch(provider));
-    steps.push(JobStep::Download(Download {
+    let release = Download {
         name: ArtifactName::Whole(RELEASE.to_owned()),
         path: DIST.to_owned(),
         optional: false,
-    }));
-    let before = inputs.before("publish", Some(tool)).map(secret);
+    };
+    let mut steps = vec![JobStep::Checkout(CheckoutSource::Commit), JobStep::Download(release)];
+    steps.extend(tool.fetch(provider));
+    let before = inputs.before("publish", tool).map(secret);
     // With the signatures that those lines add.
     let signed = before.is_some().then(|| JobStep::Upload(archives()));
     steps.extend(before.into_iter().chain(signed));
@@ -270,7 +274,7 @@ fn publish(inputs: &PipelineInputs<'_>, provider: Provider, tool: &Tool) -> Opti
         steps.extend(script::release(provider, &command).map(JobStep::Run));
     }
     steps.extend(push("Push", &["--tags release"]));
-    steps.extend(inputs.after("publish", Some(tool)).map(secret));
+    steps.extend(inputs.after("publish", tool).map(secret));
     steps.extend(logs("publish"));
     let mut permissions = vec![match release {
         true => Permission { scope: "contents", write: true, why: "creates the release" },
@@ -279,7 +283,7 @@ fn publish(inputs: &PipelineInputs<'_>, provider: Provider, tool: &Tool) -> Opti
     if repository.is_some_and(|name| name.starts_with("ghcr.io/")) {
         permissions.push(Permission { scope: "packages", write: true, why: "pushes the image" });
     }
-    let mut needs = vec!["plan".to_owned(), "merge".to_owned()];
+    let mut needs = vec![PLAN.to_owned(), "merge".to_owned()];
     needs.extend((!settings.secrets.is_empty()).then(|| PREFLIGHT.to_owned()));
     needs.extend(attest(inputs, provider).map(|job| job.id));
     publishes(inputs, provider).then(|| Job {

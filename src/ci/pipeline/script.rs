@@ -16,10 +16,6 @@ pub(super) const LOGS: &str = "target/job-logs";
 pub(super) const REPORT: &str = "target/report";
 /// The directory with the sizes of the branch that a pull request is for.
 const BASE: &str = "target/base";
-/// The directory of the programs that jobs run.
-pub(super) const TOOLS: &str = "target/ci-tool";
-/// The file name of such a program: `cargo longshore` finds it.
-pub const TOOL_NAME: &str = "cargo-longshore";
 /// The directory of the cache.
 pub(super) const CACHE: &str = "target/ci-cache";
 
@@ -70,83 +66,18 @@ fi
     )
 }
 
-/// Installs longshore, if it is not a part of the workspace.
-pub(super) fn install(inputs: &PipelineInputs<'_>) -> Option<Run> {
-    let version = env!("CARGO_PKG_VERSION");
-    let line = format!(
-        "command -v cargo-longshore >/dev/null || cargo install longshore --locked --version {version}"
-    );
-    inputs.needs_install().then(|| run("Install longshore", line))
-}
-
-/// Compiles longshore, copies the program to `directory`, and hands on its digest, as the provider can: by an
-/// output of the step (<https://docs.github.com/actions/reference/workflows-and-actions/workflow-commands>),
-/// by a variable (<https://docs.gitlab.com/ci/variables/dotenv_variables/>), or by a file beside it. `program`
-/// is how longshore is started in a checkout.
-pub(super) fn export_tool(
-    program: &str,
-    provider: Provider,
-    directory: &str,
-    variable: &str,
-) -> Run {
-    let hand_on = match provider {
-        Provider::Github => "echo \"value=$digest\" >>\"$GITHUB_OUTPUT\"".to_owned(),
-        Provider::Gitlab => format!("echo \"{variable}=$digest\" >{}", dotenv(super::tool::OUTPUT)),
-        Provider::Circleci => format!("echo \"$digest\" >{directory}/sha256"),
-    };
-    run(
-        "Compile longshore",
-        format!(
-            "# Without debug information: the program is handed to other jobs.\n\
-             export CARGO_PROFILE_DEV_DEBUG=0\n\
-             digest=$({program} ci tool --into {directory})\n\
-             echo \"$digest\"\n\
-             {hand_on}"
-        ),
-    )
-}
-
-/// Returns the file of variables that a job of GitLab hands on.
-pub(super) fn dotenv(output: &str) -> String {
-    format!("target/{output}.env")
-}
-
-/// Compares a program with the digest that the job that compiled it handed on, before anything runs it.
-pub(super) fn check_tool(provider: Provider, directory: &str, variable: &str) -> Run {
-    let expected = match provider {
-        Provider::Github | Provider::Gitlab => format!("${variable}"),
-        // Only the job that compiled it writes to that path of the workspace.
-        Provider::Circleci => format!("$(cat {directory}/sha256)"),
-    };
-    run(
-        "Check the digest of longshore",
-        format!(
-            r#"program={directory}/{TOOL_NAME}
-expected={expected}
-if command -v sha256sum >/dev/null; then
-  found=$(sha256sum "$program")
-else
-  found=$(shasum -a 256 "$program")
-fi
-if [ "${{found%% *}}" != "$expected" ]; then
-  echo "$program: expected sha256 $expected, got ${{found%% *}}" >&2
-  exit 1
-fi
-chmod +x "$program""#
-        ),
-    )
-}
-
-/// Returns the configured lines before or after a stage. `cargo longshore` in them is the fetched program.
+/// Returns the configured lines before or after a stage. `cargo longshore` in them is the job's program, if the job has a
+/// file of it.
 pub(super) fn configured_lines(
     when: &str,
     stage: &str,
     lines: &[String],
-    tool: Option<&Tool>,
+    tool: &Tool,
 ) -> Option<Run> {
-    let path = |tool: &Tool| format!("PATH=$PWD/{}:$PATH\nexport PATH\n", quote(&tool.directory()));
+    let path = |directory: String| format!("PATH=$PWD/{}:$PATH\nexport PATH\n", quote(&directory));
     let lines = (!lines.is_empty()).then(|| lines.join("\n"))?;
-    Some(run(&format!("{when} {stage}"), tool.map_or_else(String::new, path) + &lines))
+    let path = tool.directory().map_or_else(String::new, path);
+    Some(run(&format!("{when} {stage}"), path + &lines))
 }
 
 /// Runs the checks before anything is built; a separate job checks the secrets.

@@ -14,6 +14,7 @@ pub use self::{
 };
 use crate::{
     build::{
+        config::tool::ToolSource,
         plan::{chosen_targets, image, selection},
         request::BuildRequest,
         target::Targets,
@@ -33,7 +34,14 @@ use crate::{
 /// The workspace or its settings are wrong, or a file is there that was not generated; then nothing is
 /// written.
 pub fn generate(cx: &Context, request: &CiRequest) -> Result<Vec<String>> {
-    let CurrentFiles { root, all: files, toolchain } = current_files(cx, request)?;
+    let CurrentFiles { root, all: files, toolchain, tool } = current_files(cx, request)?;
+    if let Some(version) = tool.filter(|version| version != env!("CARGO_PKG_VERSION")) {
+        cx.warn(format!(
+            "jobs will run longshore {version} (`ci.tool.version`), and this is {}: generate the files with \
+             the version that jobs run",
+            env!("CARGO_PKG_VERSION")
+        ));
+    }
     if toolchain.is_some_and(|name| is_moving(&name)) {
         cx.warn(
             "`rust-toolchain.toml` names a toolchain that changes; name a version, so that a new Rust \
@@ -146,6 +154,8 @@ struct CurrentFiles {
     all: Vec<(GeneratedFile, Option<String>)>,
     /// The toolchain that a file names.
     toolchain: Option<String>,
+    /// The version of longshore that jobs download.
+    tool: Option<String>,
 }
 
 fn current_files(cx: &Context, request: &CiRequest) -> Result<CurrentFiles> {
@@ -160,7 +170,11 @@ fn current_files(cx: &Context, request: &CiRequest) -> Result<CurrentFiles> {
         let old = fs::read_to_string_if_exists(&root.join(&file.path))?;
         all.push((file, old));
     }
-    Ok(CurrentFiles { root, all, toolchain: toolchain_file })
+    let tool = match workspace.settings.ci.tool_source(workspace.xtask)? {
+        ToolSource::Download(download) => Some(download.version.to_string()),
+        _ => None,
+    };
+    Ok(CurrentFiles { root, all, toolchain: toolchain_file, tool })
 }
 
 /// Returns the files of a workspace for these CI systems; `xtask_alias` is whether `cargo xtask` is an alias in it.
@@ -180,6 +194,12 @@ fn files_for(
         let bins: Vec<&str> = bins.iter().map(|bin| bin.name.as_str()).collect();
         images.extend(image::image_names(package, &bins)?);
     }
+    let settings = &workspace.settings.ci;
+    settings.check(&chosen)?;
+    let tool = settings.tool_source(workspace.xtask)?;
+    if let ToolSource::Path(path) = &tool {
+        check_source(&workspace.root, path)?;
+    }
     let toolchain_file = toolchain_file(&workspace.root)?;
     let inputs = PipelineInputs {
         workspace,
@@ -187,6 +207,7 @@ fn files_for(
         images: &images,
         toolchain_file: toolchain_file.as_deref(),
         xtask_alias,
+        tool: &tool,
     };
     let mut all = Vec::new();
     for provider in providers {
@@ -249,6 +270,26 @@ pub fn providers_with_files(workspace: &Workspace) -> Result<Vec<Provider>> {
     }
     found.dedup();
     Ok(found)
+}
+
+/// Checks that a directory of the workspace has the source of longshore.
+fn check_source(root: &Utf8Path, path: &str) -> Result<()> {
+    let manifest = root.join(path).join("Cargo.toml");
+    let text = fs::read_to_string_if_exists(&manifest)?.unwrap_or_default();
+    let table: toml::Table = text.parse().map_err(|error: toml::de::Error| {
+        Error::usage(format!("`{manifest}` is not TOML")).because(error)
+    })?;
+    let package = table.get("package").and_then(|package| package.get("name"));
+    match package.and_then(toml::Value::as_str) {
+        Some("longshore") => Ok(()),
+        found => {
+            let found = found.map_or("no package".to_owned(), |name| format!("`{name}`"));
+            let message = format!(
+                "`ci.tool.path`: `{manifest}`: expected the package `longshore`, found {found}"
+            );
+            Err(Error::usage(message).hint("set the directory of its `Cargo.toml`"))
+        }
+    }
 }
 
 /// Returns the CI systems that files are for: those requested, those of the settings, those with
