@@ -5,6 +5,7 @@ pub mod cache;
 pub mod cargo;
 pub mod config;
 pub mod edit;
+pub mod launcher;
 pub mod memory;
 pub mod plan;
 pub mod profile;

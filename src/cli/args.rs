@@ -4,9 +4,9 @@ use camino::Utf8PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::{
-    cache::CacheArgs, ci::CiArgs, image::ImageArgs, init::InitArgs, merge::MergeArgs, package::PackageArgs,
-    push::PushArgs, registry::RegistryArgs, release::ReleaseArgs, reproduce::ReproduceArgs,
-    sign::SignArgs, size::SizeArgs, tune::TuneArgs, verify::VerifyArgs,
+    cache::CacheArgs, ci::CiArgs, image::ImageArgs, init::InitArgs, merge::MergeArgs,
+    package::PackageArgs, push::PushArgs, registry::RegistryArgs, release::ReleaseArgs,
+    reproduce::ReproduceArgs, sign::SignArgs, size::SizeArgs, tune::TuneArgs, verify::VerifyArgs,
 };
 use crate::{
     build::{request::BuildRequest, workspace::FeatureSelection},

@@ -177,9 +177,8 @@ fn confirm(cx: &Context, report: &Init) -> Result<()> {
 /// Asks until the answer is understood.
 fn question<T>(cx: &Context, text: &str, read: impl Fn(&str) -> Option<T>) -> Result<T> {
     if !terminal::can_prompt() {
-        return Err(Error::usage("`init` has questions, and stdin is not a terminal").hint(
-            "`--yes` accepts the defaults, and `--dry-run` prints what would be written",
-        ));
+        return Err(Error::usage("`init` has questions, and stdin is not a terminal")
+            .hint("`--yes` accepts the defaults, and `--dry-run` prints what would be written"));
     }
     loop {
         if let Some(answer) = read(&terminal::prompt_line(cx, text)?) {

@@ -309,9 +309,8 @@ fn names_that_an_index_takes_for_one_are_rejected() {
 
 #[test]
 fn a_package_with_two_binaries_has_both() {
-    let more = |metadata: &str| {
-        format!("description = \"x\"\n[package.metadata.longshore]\n{metadata}")
-    };
+    let more =
+        |metadata: &str| format!("description = \"x\"\n[package.metadata.longshore]\n{metadata}");
     let workspace = Workspace::hello()
         .file("src/bin/one.rs", crate::support::workspace::HELLO)
         .file("src/bin/two.rs", crate::support::workspace::HELLO);

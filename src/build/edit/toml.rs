@@ -147,7 +147,8 @@ fn not_toml(name: &str, error: &toml::de::Error) -> Error {
 }
 
 fn cannot_edit(name: &str, what: &str) -> Error {
-    Error::usage(format!("`{name}` cannot be edited automatically")).hint(format!("{what} yourself"))
+    Error::usage(format!("`{name}` cannot be edited automatically"))
+        .hint(format!("{what} yourself"))
 }
 
 /// Returns `new`, if it means `expected`.

@@ -15,6 +15,7 @@ pub use self::{
 use crate::{
     build::{
         config::tool::ToolSource,
+        launcher,
         plan::{chosen_targets, image, selection},
         request::BuildRequest,
         target::Targets,
@@ -166,7 +167,7 @@ fn current_files(cx: &Context, request: &CiRequest) -> Result<CurrentFiles> {
     let toolchain_file = toolchain_file(&root)?;
     let mut all = Vec::new();
     let providers = providers(request, &workspace)?;
-    for file in files_for(&workspace, &providers, has_xtask_alias(&root)?)? {
+    for file in files_for(&workspace, &providers, has_xtask_alias(&workspace)?)? {
         let old = fs::read_to_string_if_exists(&root.join(&file.path))?;
         all.push((file, old));
     }
@@ -177,7 +178,7 @@ fn current_files(cx: &Context, request: &CiRequest) -> Result<CurrentFiles> {
     Ok(CurrentFiles { root, all, toolchain: toolchain_file, tool })
 }
 
-/// Returns the files of a workspace for these CI systems; `xtask_alias` is whether `cargo xtask` is an alias in it.
+/// Returns the files of a workspace for these CI systems; `xtask_alias` is whether `cargo xtask` is an alias for longshore in it.
 ///
 /// # Errors
 /// The settings are wrong, or nothing is built.
@@ -337,9 +338,14 @@ fn toolchain_file(root: &Utf8Path) -> Result<Option<String>> {
     Ok(None)
 }
 
-/// Returns whether the workspace's own configuration of cargo has the alias: the configuration of the user that
-/// generates the files is on no other machine.
-fn has_xtask_alias(root: &Utf8Path) -> Result<bool> {
+/// Returns whether `cargo xtask` is an alias for longshore in the workspace's own configuration of cargo: the
+/// configuration of the user that generates the files is on no other machine.
+fn has_xtask_alias(workspace: &Workspace) -> Result<bool> {
+    let root = &workspace.root;
+    let manifest = fs::read_to_string_if_exists(&root.join(launcher::FILES[0].0))?;
+    if !workspace.xtask && !manifest.is_some_and(|text| launcher::is_launcher(&text)) {
+        return Ok(false);
+    }
     for name in [".cargo/config.toml", ".cargo/config"] {
         let path = root.join(name);
         if let Some(text) = fs::read_to_string_if_exists(&path)? {

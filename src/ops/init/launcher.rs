@@ -1,28 +1,11 @@
-//! The xtask that runs the pinned longshore. Its source is in `runtime/xtask`.
+//! The xtask that runs the pinned longshore, in a workspace.
 
 use super::{InitState, relative};
 use crate::{
+    build::launcher::{ALIAS, FILES, NAME, is_launcher},
     model::error::{Error, Result},
     sys::{access, fs},
 };
-
-/// The files of the xtask, relative to the workspace.
-pub(super) const FILES: [(&str, &str); 4] = [
-    ("xtask/Cargo.toml", include_str!("../../../runtime/xtask/manifest.toml")),
-    ("xtask/src/main.rs", include_str!("../../../runtime/xtask/main.rs")),
-    ("xtask/src/download.rs", include_str!("../../../runtime/xtask/download.rs")),
-    ("xtask/src/json.rs", include_str!("../../../runtime/xtask/json.rs")),
-];
-
-/// The name and the directory of the package.
-pub(super) const NAME: &str = "xtask";
-/// The version in its manifest.
-pub(super) const VERSION: &str = "0.0.0";
-/// The value of the alias.
-pub(super) const ALIAS: &str = "run --quiet --package xtask --";
-
-/// The start of the manifest, by which it is recognised.
-const MARK: &str = "# Written by `cargo longshore init`.";
 
 /// The state of the xtask in a workspace.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,7 +38,7 @@ pub(super) fn state(init: &InitState, alias: Option<&str>) -> Result<LauncherSta
     }
     let manifest = fs::read_to_string_if_exists(&root.join(FILES[0].0))?;
     match manifest {
-        Some(text) if text.starts_with(MARK) => {}
+        Some(text) if is_launcher(&text) => {}
         Some(_) if init.workspace.xtask => {
             return foreign(format!("`{NAME}` depends on longshore"));
         }
@@ -84,7 +67,8 @@ fn is_partial(init: &InitState) -> Result<bool> {
         }
     }
     let sources = fs::names(&root.join("xtask/src")).unwrap_or_default();
-    let known = |name: &String| FILES.iter().any(|(path, _)| path.strip_prefix("xtask/src/") == Some(name));
+    let known =
+        |name: &String| FILES.iter().any(|(path, _)| path.strip_prefix("xtask/src/") == Some(name));
     Ok(sources.iter().all(known))
 }
 

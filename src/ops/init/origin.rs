@@ -51,7 +51,9 @@ mod tests {
     fn a_commit_is_read_from_the_record_of_cargo() {
         let hash = "0123456789abcdef0123456789abcdef01234567";
         let record = |source: &str| {
-            format!("{{\"installs\": {{\"longshore 0.1.0 ({source})\": {{\"bins\": [\"cargo-longshore\"]}}}}}}")
+            format!(
+                "{{\"installs\": {{\"longshore 0.1.0 ({source})\": {{\"bins\": [\"cargo-longshore\"]}}}}}}"
+            )
         };
         let git = record(&format!("git+https://example.org/longshore?rev=v1#{hash}"));
         let expected =

@@ -9,7 +9,9 @@ use super::{
 };
 use crate::{
     build::{
-        config, edit,
+        config::{self, WorkspaceSettings},
+        edit,
+        launcher::{ALIAS, FILES, NAME, VERSION},
         plan::selection,
         request::BuildRequest,
         workspace::{Package, Workspace},
@@ -43,11 +45,15 @@ pub fn plan(cx: &Context, state: &InitState, request: &InitRequest) -> Result<In
     let launcher = planner.launcher()?;
     let providers = planner.providers()?;
     let manifest = planner.manifest(launcher, !providers.is_empty())?;
+    let settings = settings(&manifest)?;
+    if launcher || !providers.is_empty() {
+        settings.ci.tool_source(state.workspace.xtask)?;
+    }
     planner.ignored()?;
     if request.image {
         planner.dockerfiles()?;
     }
-    planner.ci_files(&manifest, &providers, launcher)?;
+    planner.ci_files(settings, &providers, launcher)?;
     if request.tool.is_some() && state.workspace.settings.ci.tool.is_some() {
         planner.note("`--tool` is not used: the workspace names a source of longshore");
     }
@@ -109,26 +115,26 @@ impl Planner<'_> {
         let text = self.read(config)?;
         let alias = launcher::alias(config, text.as_deref().unwrap_or_default())?;
         if let LauncherState::Foreign(reason) = launcher::state(self.state, alias.as_deref())? {
-            let path = launcher::NAME.to_owned();
+            let path = NAME.to_owned();
             let action = InitAction::Keep;
             let kept = PlannedFile { path, action, reason, old: None, new: String::new() };
             self.plan.files.push(kept);
             return Ok(false);
         }
-        for (path, text) in launcher::FILES {
+        for (path, text) in FILES {
             self.add(path, text.to_owned(), "it runs the pinned longshore")?;
         }
         let new = match (&alias, &text) {
             (Some(_), Some(text)) => text.clone(),
             _ => {
-                let line = format!("{} = {}", launcher::NAME, edit::quoted(launcher::ALIAS));
+                let line = format!("{} = {}", NAME, edit::quoted(ALIAS));
                 edit::add_lines(config, text.as_deref().unwrap_or_default(), &["alias"], &[line])?
             }
         };
         self.extend(config, text, new, "the alias `cargo xtask`");
         match self.read("Cargo.lock")? {
             Some(old) => {
-                let new = edit::add_package(&old, launcher::NAME, launcher::VERSION)?;
+                let new = edit::add_package(&old, NAME, VERSION)?;
                 let new = new.unwrap_or_else(|| old.clone());
                 self.extend("Cargo.lock", Some(old), new, "the package `xtask`");
             }
@@ -165,26 +171,26 @@ impl Planner<'_> {
 
     /// Adds the root's `Cargo.toml`, and returns its new text.
     fn manifest(&mut self, launcher: bool, ci: bool) -> Result<String> {
-        const NAME: &str = "Cargo.toml";
+        const MANIFEST: &str = "Cargo.toml";
         let old = self.state.manifest.clone();
         let mut text = old.clone();
         let mut reasons = Vec::new();
-        if launcher && let Some(new) = edit::add_member(NAME, &text, launcher::NAME)? {
+        if launcher && let Some(new) = edit::add_member(MANIFEST, &text, NAME)? {
             text = new;
             reasons.push("the member `xtask`");
         }
         let lines = self.ci_lines(ci)?;
         if !lines.is_empty() {
-            text = edit::add_lines(NAME, &text, &TABLE, &lines)?;
+            text = edit::add_lines(MANIFEST, &text, &TABLE, &lines)?;
             reasons.push("the settings of CI files");
         }
         if (launcher || ci) && !self.state.has_tool() {
             let lines = source::tool_lines(self.cx, self.state, self.request)?;
             let table = [&TABLE[..], &["tool"]].concat();
-            text = edit::add_lines(NAME, &text, &table, &lines)?;
+            text = edit::add_lines(MANIFEST, &text, &table, &lines)?;
             reasons.push("the pinned version of longshore");
         }
-        self.extend(NAME, Some(old), text.clone(), &reasons.join(", "));
+        self.extend(MANIFEST, Some(old), text.clone(), &reasons.join(", "));
         Ok(text)
     }
 
@@ -205,7 +211,10 @@ impl Planner<'_> {
         {
             lines.push(format!("repository = {}", edit::quoted(name)));
         }
-        if ci && self.providers()?.contains(&Provider::Gitlab) && ci::has_foreign_gitlab_file(self.workspace())? {
+        if ci
+            && self.providers()?.contains(&Provider::Gitlab)
+            && ci::has_foreign_gitlab_file(self.workspace())?
+        {
             lines.push(format!("gitlab-file = {}", edit::quoted(GITLAB_FILE)));
             self.note(format!(
                 "`.gitlab-ci.yml` is kept: include `{GITLAB_FILE}` in it, with pipelines for merge requests and tags"
@@ -216,13 +225,13 @@ impl Planner<'_> {
 
     /// Adds `.gitignore`, if the target directory is not ignored.
     fn ignored(&mut self) -> Result<()> {
-        const NAME: &str = ".gitignore";
+        const IGNORE: &str = ".gitignore";
         let workspace = self.workspace();
         let Some(target) = relative(&workspace.root, &workspace.target_directory) else {
             return Ok(());
         };
         let target = target.as_str().to_owned();
-        let old = self.read(NAME)?;
+        let old = self.read(IGNORE)?;
         let root = &self.plan.root;
         let ignored = match git::is_ignored(self.cx, root, &format!("{target}/longshore"))? {
             Some(ignored) => ignored,
@@ -233,7 +242,7 @@ impl Planner<'_> {
         }
         if !ignored {
             let new = edit::add_ignored(old.as_deref().unwrap_or_default(), &target);
-            self.extend(NAME, old, new, "cargo's target directory");
+            self.extend(IGNORE, old, new, "cargo's target directory");
         }
         Ok(())
     }
@@ -257,10 +266,14 @@ impl Planner<'_> {
         Ok(())
     }
 
-    /// Adds the files of CI systems that the new `Cargo.toml` has.
-    fn ci_files(&mut self, manifest: &str, providers: &[Provider], launcher: bool) -> Result<()> {
-        let mut workspace = self.workspace().clone();
-        workspace.settings = settings(manifest)?;
+    /// Adds the files of CI systems for the new settings.
+    fn ci_files(
+        &mut self,
+        settings: WorkspaceSettings,
+        providers: &[Provider],
+        launcher: bool,
+    ) -> Result<()> {
+        let workspace = Workspace { settings, ..self.workspace().clone() };
         for file in ci::planned_files(&workspace, providers, launcher)? {
             let reason = match (&file.old, file.generated) {
                 (Some(old), true) if *old != file.new => "it is outdated: `ci generate` updates it",
@@ -283,7 +296,7 @@ impl Planner<'_> {
 const TABLE: [&str; 4] = ["workspace", "metadata", "longshore", "ci"];
 
 /// Returns the settings in the text of a manifest.
-fn settings(manifest: &str) -> Result<config::WorkspaceSettings> {
+fn settings(manifest: &str) -> Result<WorkspaceSettings> {
     let wrong = |error: &dyn std::error::Error| {
         Error::usage("`Cargo.toml` cannot be read").because(error.to_string())
     };

@@ -4,11 +4,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use super::origin;
 use crate::{
-    build::{
-        config::tool::RequestedTool,
-        request::BuildRequest,
-        workspace::Workspace,
-    },
+    build::{config::tool::RequestedTool, request::BuildRequest, workspace::Workspace},
     model::{error::Result, provider::Provider, url},
     ops::ci,
     sys::{Context, access, cargo, fs, git},

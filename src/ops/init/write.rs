@@ -123,9 +123,7 @@ fn prepare<'a>(
     let parent = path.parent().unwrap_or(root).to_owned();
     directories.create(&parent)?;
     let mut draft = fs::draft(&parent)?;
-    draft
-        .write_all(file.new.as_bytes())
-        .map_err(|error| fs::file_error("write", &path, error))?;
+    draft.write_all(file.new.as_bytes()).map_err(|error| fs::file_error("write", &path, error))?;
     Ok(Ready { file, path, mode, draft })
 }
 

@@ -15,7 +15,8 @@ pub fn default_branch(cx: &Context, dir: &Utf8Path) -> Result<Option<String>> {
         return Ok(None);
     };
     let ask = |args: &[&str]| {
-        let output = cx.children.output(&command(cx, &repository.dir).args(args.iter().copied()))?;
+        let output =
+            cx.children.output(&command(cx, &repository.dir).args(args.iter().copied()))?;
         Ok(output.success().then(|| line(&output)).filter(|line| !line.is_empty()))
     };
     let remote = ask(&["symbolic-ref", "--quiet", "--short", "refs/remotes/origin/HEAD"])?;
