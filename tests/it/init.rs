@@ -227,6 +227,28 @@ fn a_source_of_longshore_is_required_and_recorded_once() {
     is_complete(&workspace);
 }
 
+/// A program that `cargo install --git` built is pinned to that commit.
+#[test]
+fn the_commit_that_longshore_was_installed_from_is_the_default() {
+    let hash = "0123456789abcdef0123456789abcdef01234567";
+    let root = Workspace::empty();
+    let source = format!("longshore 0.1.0 (git+https://example.org/longshore?rev={hash}#{hash})");
+    let record = format!("{{\"installs\": {{\"{source}\": {{\"bins\": [\"cargo-longshore\"]}}}}}}");
+    root.write(".crates2.json", &record);
+    fs::create_dir(root.path("bin")).unwrap();
+    let program = root.path("bin/cargo-longshore");
+    fs::copy(crate::support::command::LONGSHORE, &program).unwrap();
+    let workspace = Workspace::hello();
+    let mut test = longshore(&workspace, "");
+    test.command = plain(&program);
+    test.command.args(["init", "--yes"]).current_dir(workspace.root());
+    test.run();
+    let text = read(&workspace, "Cargo.toml");
+    let lines = format!("git = \"https://example.org/longshore\"\nrev = \"{hash}\"\n");
+    assert!(text.ends_with(&lines), "{text}");
+    is_complete(&workspace);
+}
+
 #[test]
 fn all_files_are_written_or_none() {
     let release = Release::new();
@@ -237,7 +259,7 @@ fn all_files_are_written_or_none() {
         assert_eq!(tree(workspace.root()), before);
         assert_eq!(self::directories(workspace), directories);
     };
-    fails(&Workspace::hello().file(".github", ""), 4, "`.github");
+    fails(&Workspace::hello().file(".github", ""), 4, "Not a directory");
     let workspace = Workspace::hello();
     fs::create_dir_all(workspace.path(".gitignore")).unwrap();
     fails(&workspace, 4, ".gitignore");

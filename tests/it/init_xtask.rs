@@ -198,7 +198,8 @@ fn init_pins_what_a_server_with_tls_has() {
     let mut command = xtask(&workspace, &["x"]);
     command.env("CURL_CA_BUNDLE", &authority.path);
     assert_eq!(command.output().unwrap().status.code(), Some(7));
-    let again = longshore(&Workspace::hello(), "init --yes --tool").arg(&source);
+    let other = Workspace::hello();
+    let again = longshore(&other, "init --yes --tool").arg(&source);
     again.status(5).stderr("certificate").run();
 }
 

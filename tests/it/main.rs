@@ -38,6 +38,7 @@ mod git_base;
 mod help;
 mod image;
 mod init;
+mod init_real;
 mod init_xtask;
 mod inspect;
 mod inspect_rejected;

@@ -2,7 +2,7 @@
 
 use super::{InitState, relative};
 use crate::{
-    build::launcher::{ALIAS, FILES, NAME, is_launcher},
+    build::launcher::{FILES, NAME, is_launcher},
     model::error::{Error, Result},
     sys::{access, fs},
 };
@@ -46,12 +46,20 @@ pub(super) fn state(init: &InitState, alias: Option<&str>) -> Result<LauncherSta
         None if access::exists(&root.join(NAME)) && !is_partial(init)? => {
             return foreign(format!("`{NAME}` is there, and was not written by `init`"));
         }
-        None if alias.is_some_and(|alias| alias != ALIAS) => {
+        None if alias.is_some_and(|alias| !runs_package(alias)) => {
             return foreign("`cargo xtask` is an alias for something else".to_owned());
         }
         None => return Ok(LauncherState::Absent),
     }
     Ok(LauncherState::Present)
+}
+
+/// Returns whether an alias runs the package `xtask`, also if it is not that of `init`.
+fn runs_package(alias: &str) -> bool {
+    let words: Vec<&str> = alias.split_whitespace().collect();
+    let package = |pair: &[&str]| ["-p", "--package"].contains(&pair[0]) && pair[1] == NAME;
+    let named = words.windows(2).any(package) || words.contains(&"--package=xtask");
+    named && ["run", "r"].contains(words.first().unwrap_or(&"")) && words.last() == Some(&"--")
 }
 
 /// Returns whether the directory has nothing but files that `init` would write.
@@ -89,4 +97,21 @@ pub(super) fn alias(path: &str, text: &str) -> Result<Option<String>> {
         }
         other => other.to_string(),
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::build::launcher::ALIAS;
+
+    #[test]
+    fn an_alias_for_the_package_is_kept_and_used() {
+        for alias in [ALIAS, "run --package xtask --", "r -q -p xtask --", "run --package=xtask --"]
+        {
+            assert!(runs_package(alias), "{alias}");
+        }
+        for alias in ["", "run", "run --package xtask", "run --bin xtask --", "test -p xtask --"] {
+            assert!(!runs_package(alias), "{alias}");
+        }
+    }
 }

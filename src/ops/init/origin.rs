@@ -40,6 +40,10 @@ fn from_record(text: &str, binary: &str) -> Option<RequestedTool> {
     let source = source.split_once("(git+")?.1.strip_suffix(')')?;
     let (url, commit) = source.rsplit_once('#')?;
     let url = url.split('?').next().unwrap_or(url);
+    // Jobs cannot use a repository of this machine, or one that needs a key.
+    if !url.starts_with("https://") {
+        return None;
+    }
     Some(RequestedTool::Git(url.to_owned(), commit.to_owned()))
 }
 
@@ -60,7 +64,12 @@ mod tests {
             RequestedTool::Git("https://example.org/longshore".to_owned(), hash.to_owned());
         assert_eq!(from_record(&git, "cargo-longshore"), Some(expected));
         assert_eq!(from_record(&git, "other"), None);
-        let others = ["path+file:///a", "registry+https://github.com/rust-lang/crates.io-index"];
+        let others = [
+            "path+file:///a",
+            "registry+https://github.com/rust-lang/crates.io-index",
+            "git+file:///a#1",
+            "git+ssh://git@example.org/a#1",
+        ];
         for text in others.map(record) {
             assert_eq!(from_record(&text, "cargo-longshore"), None);
         }

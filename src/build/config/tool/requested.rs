@@ -1,6 +1,6 @@
 //! A source of longshore as it is given on the command line, and its lines in `Cargo.toml`.
 
-use std::str::FromStr;
+use std::{collections::BTreeSet, str::FromStr};
 
 use semver::Version;
 
@@ -28,10 +28,12 @@ impl FromStr for RequestedTool {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
+        // clap prints no hints.
         let wrong = |message: String| {
-            Error::usage(message).hint(
-                "use `archive=URL`, `wheel=URL`, `npm=URL`, `deb=URL`, `git=URL#COMMIT` or `path=DIRECTORY`",
-            )
+            Error::usage(format!(
+                "{message}: expected `archive=URL`, `wheel=URL`, `npm=URL`, `deb=URL`, `git=URL#COMMIT` or \
+                 `path=DIRECTORY`"
+            ))
         };
         let (key, value) = text.split_once('=').unwrap_or((text, ""));
         if let Some(format) = ToolFormat::ALL.into_iter().find(|format| format.key() == key) {
@@ -48,7 +50,7 @@ impl FromStr for RequestedTool {
 
 impl RequestedTool {
     /// Returns the platforms for which there may be a file, each with its URL. A URL without a placeholder for the
-    /// platform is that of `host`.
+    /// platform is that of `host`; no two platforms have the same one.
     ///
     /// # Errors
     /// The URL has an unknown placeholder, or is not one.
@@ -66,6 +68,9 @@ impl RequestedTool {
         if files.iter().all(|(_, url)| files.first().is_some_and(|(_, first)| first == url)) {
             files.retain(|(name, _)| *name == host);
         }
+        // A URL without the operating system is that of Linux, which comes first.
+        let mut known = BTreeSet::new();
+        files.retain(|(_, url)| known.insert(url.clone()));
         Ok(files)
     }
 
@@ -117,6 +122,10 @@ mod tests {
         // One URL is that of one platform.
         let one = parse("deb=https://example.org/x.deb");
         assert_eq!(one.files(&version, "linux/arm64").unwrap().len(), 1);
+        let wheel = parse("wheel=https://example.org/x_{machine}.whl");
+        let platforms = wheel.files(&version, "linux/arm64").unwrap();
+        let platforms: Vec<_> = platforms.into_iter().map(|(name, _)| name).collect();
+        assert_eq!(platforms, ["linux/amd64", "linux/arm64"]);
         let hash = "0123456789abcdef0123456789abcdef01234567";
         for text in [format!("git=https://example.org/x#{hash}"), "path=a/b".to_owned()] {
             let lines = parse(&text).lines(&version, &[]).unwrap().join("\n");
@@ -133,7 +142,7 @@ mod tests {
                     let files = requested.files(&Version::new(1, 0, 0), "linux/amd64");
                     assert!(files.is_err(), "{text}");
                 }
-                Err(error) => assert!(error.hint_text().unwrap().contains("`git=URL#COMMIT`")),
+                Err(error) => assert!(error.to_string().contains("`git=URL#COMMIT`"), "{error}"),
             }
         }
     }
