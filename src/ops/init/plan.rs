@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     build::{
-        config::{self, WorkspaceSettings},
+        config::{self, WorkspaceSettings, tool::ToolSource},
         edit,
         launcher::{ALIAS, FILES, NAME, VERSION},
         plan::selection,
@@ -47,7 +47,7 @@ pub fn plan(cx: &Context, state: &InitState, request: &InitRequest) -> Result<In
     let manifest = planner.manifest(launcher, !providers.is_empty())?;
     let settings = settings(&manifest)?;
     if launcher || !providers.is_empty() {
-        settings.ci.tool_source(state.workspace.xtask)?;
+        planner.check_tool(&settings)?;
     }
     planner.ignored()?;
     if request.image {
@@ -192,6 +192,21 @@ impl Planner<'_> {
         }
         self.extend(MANIFEST, Some(old), text.clone(), &reasons.join(", "));
         Ok(text)
+    }
+
+    /// Checks the source of longshore.
+    fn check_tool(&mut self, settings: &WorkspaceSettings) -> Result<()> {
+        let own = env!("CARGO_PKG_VERSION");
+        if let ToolSource::Download(download) = settings.ci.tool_source(self.workspace().xtask)?
+            && download.version.to_string() != own
+        {
+            self.note(format!(
+                "the workspace pins longshore {}, and this is {own}: `cargo xtask ci generate` writes the CI \
+                 files of that version",
+                download.version
+            ));
+        }
+        Ok(())
     }
 
     /// Returns the settings of CI files that differ from the defaults.
