@@ -266,15 +266,39 @@ fn all_files_are_written_or_none() {
     let outside = Workspace::empty();
     let workspace = Workspace::hello();
     std::os::unix::fs::symlink(outside.root(), workspace.path(".github")).unwrap();
-    fails(&workspace, 2, "outside of the workspace");
+    let linked = release.init(&workspace, "--provider github");
+    linked.status(2).stderr("outside of the workspace").run();
+    assert_eq!(directories(&workspace), [".github", "Cargo.lock", "Cargo.toml", "src"]);
+    assert_eq!(directories(&outside), Vec::<String>::new());
     fails(&Workspace::hello().file("Cargo.lock", "version = 4\n<<<<\n"), 2, "`Cargo.lock`");
     fails(&Workspace::hello().file(".cargo/config.toml", "alias = {}\n"), 2, "add `xtask = ");
+}
+
+/// In a directory that cannot be written, nothing is changed. Root writes everywhere but to a file system that is
+/// read-only.
+#[test]
+fn a_read_only_directory_is_an_error() {
+    let release = Release::new();
     let workspace = Workspace::hello();
-    fs::create_dir(workspace.path(".github")).unwrap();
-    fs::set_permissions(workspace.path(".github"), fs::Permissions::from_mode(0o555)).unwrap();
-    if !rustix::process::geteuid().is_root() {
-        fails(&workspace, 4, "Permission denied");
+    let before = tree(workspace.root());
+    let mut test = release.init(&workspace, "").status(4).stderr("cannot create directory");
+    if rustix::process::geteuid().is_root() {
+        if peer::find("unshare").is_none() || peer::find("mount").is_none() {
+            return;
+        }
+        let script = "mount --bind \"$PWD\" \"$PWD\" && mount -o remount,ro,bind \"$PWD\" && cd \"$PWD\" && \
+                      exec \"$@\"";
+        let mut command = plain("unshare");
+        command.args(["--mount", "sh", "-c", script, "sh"]).arg(test.command.get_program());
+        command.args(test.command.get_args()).current_dir(workspace.root());
+        test.command = command;
+        test = test.stderr("Read-only file system");
+    } else {
+        fs::set_permissions(workspace.root(), fs::Permissions::from_mode(0o555)).unwrap();
+        test = test.stderr("Permission denied");
     }
+    test.run();
+    assert_eq!(tree(workspace.root()), before);
 }
 
 fn directories(workspace: &Workspace) -> Vec<String> {

@@ -288,6 +288,9 @@ impl Planner<'_> {
         providers: &[Provider],
         launcher: bool,
     ) -> Result<()> {
+        if providers.is_empty() {
+            return Ok(());
+        }
         let workspace = Workspace { settings, ..self.workspace().clone() };
         for file in ci::planned_files(&workspace, providers, launcher)? {
             let reason = match (&file.old, file.generated) {
