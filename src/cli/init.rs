@@ -43,7 +43,7 @@ pub(super) struct InitArgs {
     #[arg(long, value_name = "PATH")]
     manifest_path: Option<Utf8PathBuf>,
     /// Source of longshore: `archive=URL`, `wheel=URL`, `npm=URL`, `deb=URL`, `git=URL#COMMIT`, or
-    /// `path=DIRECTORY` [default: the commit that `cargo install --git` built this program from]
+    /// `path=DIRECTORY` [default: the commit that `cargo install` built this program from]
     #[arg(long, value_name = "SOURCE", help_heading = TOOL)]
     tool: Option<RequestedTool>,
     /// Version of longshore in that file [default: that of this program]
@@ -77,8 +77,8 @@ impl InitArgs {
 pub(super) fn run(cx: &Context, args: &InitArgs) -> Result<Status> {
     let mut request = args.request();
     let state = init::inspect(cx, args.manifest_path.as_deref())?;
-    let asks = !args.yes && !args.dry_run;
-    if asks {
+    let interactive = !args.yes && !args.dry_run;
+    if interactive {
         ask(cx, &state, &mut request)?;
     }
     let plan = init::plan(cx, &state, &request)?;
@@ -95,7 +95,7 @@ pub(super) fn run(cx: &Context, args: &InitArgs) -> Result<Status> {
     } else if args.dry_run {
         report
     } else {
-        if asks {
+        if interactive {
             confirm(cx, &report)?;
         }
         let report = init::write(cx, &plan)?;
@@ -119,7 +119,7 @@ fn next_step(report: &Init) -> String {
     format!("init; `{command} dist` builds a release; commit the files")
 }
 
-/// Asks for what the command line does not say and the workspace does not have.
+/// Prompts for what the command line does not say and the workspace does not have.
 fn ask(cx: &Context, state: &InitState, request: &mut InitRequest) -> Result<()> {
     if request.ci && request.providers.is_empty() && !state.has_ci() {
         let (provider, reason) = match &state.provider {
@@ -154,7 +154,7 @@ fn ask(cx: &Context, state: &InitState, request: &mut InitRequest) -> Result<()>
     Ok(())
 }
 
-/// Lists the files, and asks whether they are to be written.
+/// Lists the files, and prompts for agreement.
 fn confirm(cx: &Context, report: &Init) -> Result<()> {
     let mut text = String::new();
     for file in &report.files {
@@ -174,7 +174,7 @@ fn confirm(cx: &Context, report: &Init) -> Result<()> {
     if accepted { Ok(()) } else { Err(Error::usage("nothing was written, as answered")) }
 }
 
-/// Asks until the answer is understood.
+/// Prompts until the answer is understood.
 fn question<T>(cx: &Context, text: &str, read: impl Fn(&str) -> Option<T>) -> Result<T> {
     if !terminal::can_prompt() {
         return Err(Error::usage("`init` has questions, and stdin is not a terminal")

@@ -232,21 +232,40 @@ fn a_source_of_longshore_is_required_and_recorded_once() {
 fn the_commit_that_longshore_was_installed_from_is_the_default() {
     let hash = "0123456789abcdef0123456789abcdef01234567";
     let root = Workspace::empty();
-    let source = format!("longshore 0.1.0 (git+https://example.org/longshore?rev={hash}#{hash})");
-    let record = format!("{{\"installs\": {{\"{source}\": {{\"bins\": [\"cargo-longshore\"]}}}}}}");
-    root.write(".crates2.json", &record);
     fs::create_dir(root.path("bin")).unwrap();
     let program = root.path("bin/cargo-longshore");
     fs::copy(crate::support::command::LONGSHORE, &program).unwrap();
-    let workspace = Workspace::hello();
-    let mut test = longshore(&workspace, "");
-    test.command = plain(&program);
-    test.command.args(["init", "--yes"]).current_dir(workspace.root());
-    test.run();
-    let text = read(&workspace, "Cargo.toml");
-    let lines = format!("git = \"https://example.org/longshore\"\nrev = \"{hash}\"\n");
-    assert!(text.ends_with(&lines), "{text}");
-    is_complete(&workspace);
+    let init = |source: &str| {
+        let source = format!("longshore 0.1.0 ({source})");
+        let record =
+            format!("{{\"installs\": {{\"{source}\": {{\"bins\": [\"cargo-longshore\"]}}}}}}");
+        root.write(".crates2.json", &record);
+        let workspace = Workspace::hello();
+        let mut test = longshore(&workspace, "");
+        test.command = plain(&program);
+        test.command.args(["init", "--yes"]).current_dir(workspace.root());
+        (workspace, test)
+    };
+    let pinned = |source: &str, hash: &str| {
+        let (workspace, test) = init(source);
+        test.stderr(&format!("Pinned commit {hash} of https://example.org/longshore")).run();
+        let text = read(&workspace, "Cargo.toml");
+        let lines = format!("git = \"https://example.org/longshore\"\nrev = \"{hash}\"\n");
+        assert!(text.ends_with(&lines), "{text}");
+        is_complete(&workspace);
+    };
+    pinned(&format!("git+https://example.org/longshore?rev={hash}#{hash}"), hash);
+    // A clone, of a commit that its remote has.
+    let clone = Workspace::hello();
+    let source = format!("path+file://{}", clone.root().display());
+    let head = git::committed(&clone);
+    git::git(clone.root(), ["remote", "add", "origin", "https://example.org/longshore"]);
+    let (_workspace, test) = init(&source);
+    test.status(2).stderr("jobs cannot get longshore").run();
+    git::git(clone.root(), ["update-ref", "refs/remotes/origin/main", &head]);
+    pinned(&source, &head);
+    let (_workspace, test) = init(&format!("git+file:///srv/longshore#{hash}"));
+    test.status(2).stderr("jobs cannot get longshore").run();
 }
 
 #[test]

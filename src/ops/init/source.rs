@@ -7,7 +7,7 @@ use semver::Version;
 
 use super::{InitRequest, InitState};
 use crate::{
-    build::config::tool::no_source_error,
+    build::config::tool::{RequestedTool, no_source_error},
     model::{
         digest::Digest,
         error::{Error, Result, Status},
@@ -37,6 +37,9 @@ pub(super) fn tool_lines(
     let version: Version = version.parse().map_err(|error| {
         Error::usage(format!("`{version}` is not a version")).because(error).hint("such as `0.1.0`")
     })?;
+    if let RequestedTool::Git(url, commit) = tool {
+        cx.status("Pinned", format!("commit {commit} of {url}"));
+    }
     let host = host::platform().replace("macos/", "darwin/");
     let session = Session::new(cx, &request.server);
     let mut digests = Vec::new();

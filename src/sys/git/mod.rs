@@ -4,19 +4,19 @@
 //! A hook of git has them in its environment, and a command that inherits `GIT_INDEX_FILE` writes to
 //! the index of the commit that is being made.
 
+mod branch;
 mod changes;
 mod checkout;
 mod clone;
 mod discovery;
-mod ignored;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
 pub use self::{
+    branch::{default_branch, is_ignored, published_commit},
     changes::Excluded,
     checkout::{Checkout, check_out},
     clone::clone,
-    ignored::{default_branch, is_ignored},
 };
 use crate::{
     model::{
