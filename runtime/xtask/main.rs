@@ -185,6 +185,7 @@ impl Workspace {
             .args([
                 "install", "--locked", "--debug", "--git", url, "--rev", revision,
             ])
+            .args(["--bin", PROGRAM])
             .arg("--target-dir")
             .arg(self.directory.join("tool"))
             .arg("--root")

@@ -2,10 +2,14 @@
 
 use std::{fs, path::Path};
 
-use crate::support::{
-    ci::{faults, peers},
-    command::{Test, longshore, plain},
-    workspace::Workspace,
+use crate::{
+    support::{
+        ci::{faults, peers},
+        command::{Test, longshore, plain},
+        tool::{TOOL, write_crate},
+        workspace::Workspace,
+    },
+    tidy::{files, repository},
 };
 
 const ALL: &str = "--provider github --provider gitlab --provider circleci";
@@ -21,6 +25,11 @@ const FILES: [(&str, &str); 4] = [
 const EVERYTHING: &str = r##"
 [workspace.metadata.longshore.ci]
 providers = ["circleci", "gitlab", "github"]
+tool.archive."linux/amd64" = "https://example.org/amd64/longshore.tar.gz"
+tool.archive."linux/arm64" = "https://example.org/arm64/longshore.tar.gz"
+tool.version = "0.1.0"
+tool.sha256."linux/amd64" = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+tool.sha256."linux/arm64" = "a3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 branches = ["main", "release/1.x"]
 schedule = "17 4 * * 1"
 toolchain = "1.89.0"
@@ -56,6 +65,17 @@ publish = ["ls target/dist"]
 check = ["ls target/dist"]
 "##;
 
+/// Returns a workspace with these settings, and a source of longshore.
+fn with_settings(settings: &str) -> Workspace {
+    let table = format!("[workspace.metadata.longshore.ci]\n{TOOL}{settings}\n");
+    Workspace::empty().package("hello", &table)
+}
+
+/// Returns a workspace with no other setting than a source of longshore.
+fn hello() -> Workspace {
+    with_settings("")
+}
+
 fn preflight(workspace: &Workspace, args: &str) -> Test {
     // What the tests themselves are run by has no say.
     let mut test = longshore(workspace, &format!("ci preflight {args}"));
@@ -71,15 +91,37 @@ fn ci_files_of_longshore_are_up_to_date() {
     assert_eq!((ran.stdout.as_str(), ran.stderr.as_str()), ("", ""));
 }
 
+/// Other sources of longshore than an archive and an xtask.
+const SOURCES: [&str; 5] = [
+    "tool = { wheel = \"https://a.b/longshore-{machine}.whl\", version = \"0.1.0\", sha256 = { \
+     \"linux/amd64\" = \"e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855\", \
+     \"linux/arm64\" = \"a3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855\" } }",
+    "tool = { npm = \"https://a.b/longshore-{architecture}.tgz\", version = \"0.1.0\", sha256 = { \
+     \"linux/amd64\" = \"e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855\", \
+     \"linux/arm64\" = \"a3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855\" } }",
+    "tool = { deb = \"https://a.b/longshore_{architecture}.deb\", version = \"0.1.0\", sha256 = { \
+     \"linux/amd64\" = \"e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855\", \
+     \"linux/arm64\" = \"a3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855\" } }",
+    "tool = { git = \"https://a.b/longshore\", rev = \"0123456789abcdef0123456789abcdef01234567\" }",
+    "tool = { path = \"vendor/longshore\" }",
+];
+
 #[test]
 fn linters_accept_generated_files() {
     let Some(peers) = peers() else { return };
     let ours = Workspace::at(Path::new(env!("CARGO_MANIFEST_DIR")));
-    let plain = Workspace::hello();
+    let plain = hello();
     longshore(&plain, &format!("ci generate {ALL}")).run();
     let everything = Workspace::empty().package("hello", EVERYTHING);
     longshore(&everything, "ci generate").run();
-    for workspace in [&ours, &plain, &everything] {
+    let others = SOURCES.map(|source| {
+        let table = format!("[workspace.metadata.longshore.ci]\n{source}\n");
+        let workspace = Workspace::empty().package("hello", &table);
+        write_crate(&workspace.path("vendor/longshore"));
+        longshore(&workspace, &format!("ci generate {ALL}")).run();
+        workspace
+    });
+    for workspace in [&ours, &plain, &everything].into_iter().chain(&others) {
         for (provider, path) in FILES {
             let path = match workspace.path(path) {
                 path if path.exists() => path,
@@ -95,7 +137,7 @@ fn linters_accept_generated_files() {
         ("runs-on: ubuntu-24.04\n", "run-on: ubuntu-24.04\n", "'runs-on' is a required property"),
         ("runs-on: ubuntu-24.04\n", "runs-on: ubuntu-0\n", "\"ubuntu-0\" is unknown"),
         ("persist-credentials: false", "persist-credentials: true", "artipacked"),
-        ("echo \"$digest\"", "echo $digest", "SC2086"),
+        ("mv \"$program\"", "mv $program", "SC2086"),
     ] {
         assert!(good.contains(from), "{from}: {good}");
         fs::write(&path, good.replacen(from, to, 1)).unwrap();
@@ -106,7 +148,7 @@ fn linters_accept_generated_files() {
 
 #[test]
 fn edited_files_are_reported_with_the_difference() {
-    let workspace = Workspace::hello();
+    let workspace = hello();
     let missing = "--- /dev/null\n+++ b/.github/workflows/longshore-check.yml\n@@ -0,0 +1,";
     longshore(&workspace, "ci check").status(1).stdout(missing).stderr("is missing").run();
     longshore(&workspace, "ci generate")
@@ -154,11 +196,7 @@ fn pushes(workspace: &Workspace, file: &str, vars: &[(&str, &str)]) -> String {
 #[test]
 fn the_step_that_pushes_names_the_registry() {
     let workspace = |repository: &str| {
-        let settings =
-            format!("\n[workspace.metadata.longshore.ci]\nrepository = \"{repository}\"\n");
-        let workspace = Workspace::hello();
-        let manifest = fs::read_to_string(workspace.path("Cargo.toml")).unwrap();
-        workspace.write("Cargo.toml", &(manifest + &settings));
+        let workspace = with_settings(&format!("repository = \"{repository}\""));
         longshore(&workspace, &format!("ci generate {ALL}")).run();
         workspace
     };
@@ -190,7 +228,7 @@ fn the_step_that_pushes_names_the_registry() {
 #[test]
 fn files_of_others_are_never_overwritten() {
     for (provider, path) in FILES {
-        let workspace = Workspace::hello().file(path, "# mine\n");
+        let workspace = hello().file(path, "# mine\n");
         longshore(&workspace, &format!("ci generate {ALL}"))
             .status(2)
             .stderr(&format!("`{path}` is there, and was not generated"))
@@ -200,9 +238,8 @@ fn files_of_others_are_never_overwritten() {
         let written: Vec<_> = others.filter(|(_, path)| workspace.path(path).exists()).collect();
         assert!(written.is_empty(), "{provider}: {written:?}");
     }
-    let settings = "[workspace.metadata.longshore.ci]\ngitlab-file = \".gitlab/longshore.yml\"";
     let workspace =
-        Workspace::empty().package("hello", settings).file(".gitlab-ci.yml", "# mine\n");
+        with_settings("gitlab-file = \".gitlab/longshore.yml\"").file(".gitlab-ci.yml", "# mine\n");
     longshore(&workspace, "ci generate --provider gitlab").run();
     let text = fs::read_to_string(workspace.path(".gitlab/longshore.yml")).unwrap();
     // Whoever includes it says when there are pipelines.
@@ -211,7 +248,7 @@ fn files_of_others_are_never_overwritten() {
 
 #[test]
 fn the_default_providers_are_those_with_files() {
-    let workspace = Workspace::hello();
+    let workspace = hello();
     longshore(&workspace, "ci generate --provider circleci").run();
     longshore(&workspace, "ci generate").stderr("Fresh").run();
     longshore(&workspace, "ci check").run();
@@ -234,15 +271,12 @@ fn jobs_call_the_xtask_if_it_has_longshore() {
     workspace.write(".cargo/config.toml", "[alias]\nxtask = \"run --package xtask --\"\n");
     assert!(text(&workspace).contains("(cargo xtask ci tool --into "));
     workspace.write("xtask/Cargo.toml", &manifest.replace("longshore = \"0.1\"", ""));
-    assert!(text(&workspace).contains("(cargo longshore ci tool --into "));
+    longshore(&workspace, "ci generate").status(2).stderr("names no source").run();
 }
 
 #[test]
 fn wrong_settings_and_arguments_are_rejected() {
-    let ci = |settings: &str| {
-        let table = format!("[workspace.metadata.longshore.ci]\n{settings}");
-        Workspace::empty().package("hello", &table)
-    };
+    let ci = with_settings;
     longshore(&ci(""), "ci generate --provider jenkins")
         .status(2)
         .stderr("possible values: github, gitlab, circleci")
@@ -260,7 +294,7 @@ fn wrong_settings_and_arguments_are_rejected() {
     longshore(&wrong, "ci check").status(2).hint("did you mean `github`?").run();
     // No platforms: nothing is default.
     let embedded = longshore::build::target::EMBEDDED;
-    let none = embedded.iter().fold(Workspace::hello(), |all, (name, text)| {
+    let none = embedded.iter().fold(hello(), |all, (name, text)| {
         all.file(&format!("targets/{name}.toml"), &text.replace("default = true", ""))
     });
     for verb in ["ci check", "ci generate", "ci preflight"] {
@@ -283,7 +317,7 @@ fn preflight_checks_run_before_the_build() {
         .absent("hunter2")
         .run();
     preflight(&workspace, "--tag v0.1.0 --without-secrets").stderr("Checked v0.1.0 for").run();
-    let workspace = Workspace::hello();
+    let workspace = hello();
     preflight(&workspace, "--tag v0.1.0")
         .stderr("Checked v0.1.0 for linux/amd64, linux/arm64")
         .run();
@@ -307,7 +341,7 @@ fn preflight_checks_run_before_the_build() {
 /// A checkout may have other line ends, and an editor may have added a byte order mark.
 #[test]
 fn line_ends_of_a_checkout_are_ignored() {
-    let workspace = Workspace::hello();
+    let workspace = hello();
     longshore(&workspace, "ci generate").run();
     let path = workspace.path(FILES[1].1);
     let text = fs::read_to_string(&path).unwrap();
@@ -331,8 +365,7 @@ fn line_ends_of_a_checkout_are_ignored() {
 /// The script of the job that checks secrets, on each provider, with one that is not set.
 #[test]
 fn the_job_that_checks_secrets_names_those_that_are_not_set() {
-    let settings = "[workspace.metadata.longshore.ci]\nsecrets = [\"ONE\", \"TWO\", \"THREE\"]\n";
-    let workspace = Workspace::empty().package("hello", settings);
+    let workspace = with_settings("secrets = [\"ONE\", \"TWO\", \"THREE\"]");
     longshore(&workspace, &format!("ci generate {ALL}")).run();
     for (provider, path) in [FILES[1], FILES[2], FILES[3]] {
         let text = fs::read_to_string(workspace.path(path)).unwrap();
@@ -356,7 +389,7 @@ fn the_job_that_checks_secrets_names_those_that_are_not_set() {
 
 #[test]
 fn ci_tool_copies_the_running_program_and_prints_its_digest() {
-    let workspace = Workspace::hello();
+    let workspace = hello();
     let ran = longshore(&workspace, "ci tool --into a/b").run();
     let copy = workspace.path("a/b/cargo-longshore");
     let digest = longshore::model::digest::Digest::sha256(&fs::read(&copy).unwrap());
@@ -374,7 +407,7 @@ fn ci_tool_copies_the_running_program_and_prints_its_digest() {
 fn a_toolchain_that_changes_is_reported() {
     let file = |channel: &str| {
         let text = format!("[toolchain]\nchannel = \"{channel}\"\n");
-        Workspace::hello().file("rust-toolchain.toml", &text)
+        hello().file("rust-toolchain.toml", &text)
     };
     let changes = "names a toolchain that changes";
     longshore(&file("stable"), "ci generate").stderr(changes).run();
@@ -386,4 +419,53 @@ fn a_toolchain_that_changes_is_reported() {
         assert_eq!(text.contains("image: rust:1.90.0-bookworm\n"), channel == "1.90.0");
         assert!(!text.contains("RUSTUP_TOOLCHAIN"), "{text}");
     }
+}
+
+/// A file that cannot work is not written.
+#[test]
+fn a_workspace_without_a_source_of_longshore_is_rejected_with_the_choices() {
+    let workspace = Workspace::hello();
+    for verb in ["ci generate", "ci check"] {
+        longshore(&workspace, verb)
+            .status(2)
+            .stderr("jobs cannot get longshore: the workspace names no source of it")
+            .stderr("archive = \"https://HOST/v{version}/longshore-{version}-{target}.tar.gz\"")
+            .stderr("rev = \"COMMIT\"")
+            .run();
+    }
+    assert!(!workspace.path(".github").exists());
+    // The lines of the hint are accepted.
+    let lines = TOOL.replace("0.1.0", "0.0.1");
+    let table = format!("[workspace.metadata.longshore.ci]\n{lines}");
+    let workspace = Workspace::empty().package("hello", &table);
+    longshore(&workspace, "ci generate")
+        .stderr("warning: jobs will run longshore 0.0.1 (`ci.tool.version`), and this is 0.1.0")
+        .run();
+    let path = |path: &str| {
+        let table = format!("[workspace.metadata.longshore.ci]\ntool.path = \"{path}\"\n");
+        Workspace::empty().package("hello", &table)
+    };
+    longshore(&path("vendor"), "ci generate")
+        .status(2)
+        .stderr("expected the package `longshore`, found no package")
+        .run();
+    let other = path("src").file("src/Cargo.toml", "[package]\nname = \"other\"\n");
+    longshore(&other, "ci generate").status(2).stderr("found `other`").run();
+}
+
+/// The owner of a name in the registry of crates could run code in release jobs.
+#[test]
+fn no_text_installs_longshore_by_its_name() {
+    let mut texts = files("src", &["rs"]);
+    texts.extend(files("docs", &["md"]));
+    texts.extend(files("tests/it/snapshots", &["txt"]));
+    for name in ["README.md", "CONTRIBUTING.md", ".gitlab-ci.yml"] {
+        texts.push((name.to_owned(), fs::read_to_string(repository().join(name)).unwrap()));
+    }
+    let found: Vec<_> = texts
+        .iter()
+        .filter(|(name, text)| !name.ends_with("tests.rs") && text.contains("install longshore"))
+        .map(|(name, _)| name)
+        .collect();
+    assert!(found.is_empty(), "{found:?}");
 }

@@ -9,8 +9,9 @@ use crate::{
     ci_run::QUICK,
     support::{
         ci::{peers, yaml},
-        command::{longshore, plain},
+        command::{LONGSHORE, longshore, plain},
         pipeline::{Job, Run, circleci_jobs, github, gitlab_jobs},
+        tool::{ToolServer, VERSION},
         workspace::Workspace,
     },
 };
@@ -66,10 +67,14 @@ fn git(workspace: &Workspace, args: &str) -> String {
     String::from_utf8(output.stdout).unwrap().trim().to_owned()
 }
 
-/// Returns a repository whose last commit makes the program larger by 100 kB, which is `most` at most.
-fn changed(most: &str) -> Workspace {
-    let settings =
-        format!("{QUICK}[workspace.metadata.longshore.verify]\nmax-growth.file = \"{most}\"\n");
+/// Returns a repository whose last commit makes the program larger by 100 kB, which is `most` at most. `tool` is
+/// the line of the settings with the source of longshore.
+fn changed(most: &str, tool: &str) -> Workspace {
+    let settings = format!(
+        "{QUICK}[workspace.metadata.longshore.verify]\nmax-growth.file = \"{most}\"\n\
+                 [workspace.metadata.longshore.ci]\n{tool}\
+         after.check = [\"command -v cargo-longshore\"]\n"
+    );
     let workspace = Workspace::empty()
         .package("hello", &settings)
         .file("rust-toolchain.toml", "[toolchain]\nchannel = \"stable\"\n")
@@ -91,22 +96,32 @@ fn changed(most: &str) -> Workspace {
 
 #[test]
 fn each_providers_check_reports_size_changes() {
-    let Some(peers) = peers() else { return };
+    let (Some(peers), Some(server)) = (peers(), ToolServer::start()) else { return };
+    let machine = server.variables();
+    // Each with the path of the program in lines of the settings.
+    let tools = [
+        (server.archives(LONGSHORE.as_ref(), VERSION), "/work/target/ci-tool/cargo-longshore\n"),
+        ("command = \"cargo longshore\"\n".to_owned(), LONGSHORE),
+        (server.commit(), "/work/target/ci-tool/installed/bin/cargo-longshore\n"),
+    ];
     for (at, provider) in PROVIDERS.iter().enumerate() {
         // The script is one and the same: that it fails is seen once.
         let broken = ("10 kB", false);
         for (most, kept) in [("1 MB", true), broken].into_iter().take(if at == 0 { 2 } else { 1 }) {
-            let source = changed(most);
+            let (tool, path) = &tools[at];
+            let source = changed(most, tool);
             let base = git(&source, "rev-parse main");
             let jobs = (provider.read)(&yaml(&peers, &source.path(provider.path)));
             let mut run = Run::new(jobs, &source, &[]);
-            let variables: Vec<(&str, &str)> = provider
-                .variables
-                .iter()
-                .map(|(name, value)| (*name, if *value == "BASE" { base.as_str() } else { value }))
-                .collect();
+            let variables = provider.variables.iter();
+            let variables = variables
+                .map(|(name, value)| (*name, if *value == "BASE" { base.as_str() } else { value }));
+            let machine = machine.iter().map(|(name, value)| (*name, value.as_str()));
+            let variables: Vec<(&str, &str)> = variables.chain(machine).collect();
             let told = run.job(provider.job, &variables);
             assert_eq!(told.is_ok(), kept, "{}: {told:?}", provider.path);
+            let (Ok(text) | Err(text)) = &told;
+            assert!(text.contains(path), "{path}: {text}");
             let report = run.store.path().join(provider.report);
             let text = fs::read_to_string(report.join("report.md"))
                 .unwrap_or_else(|error| panic!("{}: {error}: {told:?}", provider.path));

@@ -8,12 +8,13 @@ use tempfile::TempDir;
 
 use crate::support::{
     ci::{peers, yaml},
-    command::{longshore, plain},
+    command::{LONGSHORE, longshore, plain},
     dist::digest,
     peer,
     pipeline::{Job, Run, cache, circleci, github, gitlab, path},
     registry::Registry,
     release_forge::{ReleaseForge, TOKEN},
+    tool::{ToolServer, VERSION},
     workspace::Workspace,
 };
 
@@ -50,20 +51,28 @@ fn with_xtask(workspace: Workspace) -> Workspace {
 /// Returns a repository with the files of all providers, that releases to `repository`. The build fails in the
 /// job that `BROKEN` names, and in all that have no name where it is `yes`. `more` is for `Cargo.toml`.
 ///
-/// With `xtask`, the workspace has one, with a crate `longshore` that starts the program under test.
-fn released(repository: &str, more: &str, (xtask, release): (bool, bool)) -> Workspace {
+/// Jobs get longshore from `tool`, a line of the settings. Without one, the workspace has an xtask, with a crate
+/// `longshore` that starts the program under test.
+fn released(repository: &str, more: &str, (tool, release): (Option<&str>, bool)) -> Workspace {
     let settings = format!(
         "{more}[workspace.metadata.longshore.ci]\nrepository = \"{repository}\"\nrelease = {release}\n\
-         before.build = ['test \"${{BROKEN-no}}\" != \"${{CI_JOB_NAME-yes}}\"']\n"
+         before.build = ['test \"${{BROKEN-no}}\" != \"${{CI_JOB_NAME-yes}}\"']\n{}",
+        tool.unwrap_or_default()
     );
     let workspace = Workspace::empty()
         .package("hello", &settings)
         // Whatever is there: nothing is installed for this.
         .file("rust-toolchain.toml", "[toolchain]\nchannel = \"stable\"\n")
         .file(".gitignore", "/target\n/.gitlab-ci-local\n/.gitlab-ci-reports\n");
-    let workspace = if xtask { with_xtask(workspace) } else { workspace };
+    let workspace = if tool.is_none() { with_xtask(workspace) } else { workspace };
+    generate_and_commit(&workspace);
+    workspace
+}
+
+/// Writes the files of all providers, and commits and tags everything.
+pub(crate) fn generate_and_commit(workspace: &Workspace) {
     let all = "ci generate --provider github --provider gitlab --provider circleci";
-    longshore(&workspace, all).run();
+    longshore(workspace, all).run();
     let git = |args: &[&str]| {
         let who = ["-c", "user.name=me", "-c", "user.email=me@example.org"];
         let output = plain("git").args(who).args(args).current_dir(workspace.root()).output();
@@ -74,17 +83,16 @@ fn released(repository: &str, more: &str, (xtask, release): (bool, bool)) -> Wor
     git(&["add", "--all"]);
     git(&["commit", "--quiet", "--message=first"]);
     git(&["tag", "v0.1.0"]);
-    workspace
 }
 
 const TARGETS: [&str; 2] = ["x86_64-unknown-linux-musl", "aarch64-unknown-linux-musl"];
 
 /// The release of a provider, and its start.
-struct Provider {
-    path: &'static str,
-    read: fn(&Value) -> BTreeMap<String, Job>,
+pub(crate) struct Provider {
+    pub(crate) path: &'static str,
+    pub(crate) read: fn(&Value) -> BTreeMap<String, Job>,
     /// The prefix of the names of its jobs.
-    start: &'static str,
+    pub(crate) start: &'static str,
     /// The forge that has its releases.
     forge: Option<ForgeKind>,
     /// The path of the archives of a release in the store.
@@ -94,10 +102,22 @@ struct Provider {
     /// The path of longshore for amd64 in the store.
     tool: &'static str,
     /// The variables of a run for a tag.
-    variables: &'static [(&'static str, &'static str)],
+    pub(crate) variables: &'static [(&'static str, &'static str)],
 }
 
-const PROVIDERS: [Provider; 3] = [
+impl Provider {
+    /// Returns the names of the jobs of a release, for which longshore is downloaded or compiled.
+    fn release_jobs(&self, downloaded: bool) -> Vec<String> {
+        let id = |name: &str| format!("{}{name}", self.start);
+        let mut ids: Vec<_> = ["plan", "merge", "publish"].map(id).into();
+        ids.extend((!downloaded).then(|| id(self.arm64)));
+        ids.extend(TARGETS.map(|target| id(&format!("build-{target}"))));
+        ids.sort();
+        ids
+    }
+}
+
+pub(crate) const PROVIDERS: [Provider; 3] = [
     Provider {
         path: ".github/workflows/longshore-release.yml",
         read: github,
@@ -160,44 +180,54 @@ fn at_forge(forge: &ReleaseForge, source: &Workspace) -> Vec<(&'static str, Stri
 #[test]
 fn each_providers_release_equals_one_dist() {
     let (Some(peers), Some(registry)) = (peers(), Registry::start()) else { return };
+    let Some(server) = ToolServer::start() else { return };
+    let machine = server.variables();
+    let machine: Vec<_> = machine.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    let machine = |more: &[(&'static str, &'static str)]| [&machine, more].concat();
+    // Each job downloads a release, or jobs compile an xtask or a commit and hand longshore on.
+    let sources = [Some(server.archives(LONGSHORE.as_ref(), VERSION)), None, Some(server.commit())];
     for (at, provider) in PROVIDERS.iter().enumerate() {
         let repository = format!("{}/me/hello{at}", registry.address);
-        // One with an xtask: it is compiled by the jobs that hand longshore on, and by no other.
-        let xtask = at == 1;
-        let source = released(&repository, QUICK, (xtask, true));
+        let downloaded = at == 0;
+        let source = released(&repository, QUICK, (sources[at].as_deref(), true));
         let jobs = (provider.read)(&yaml(&peers, &source.path(provider.path)));
         let mut run = Run::new(jobs, &source, provider.variables);
         let id = |name: &str| format!("{}{name}", provider.start);
         let ids: Vec<_> = run.jobs.keys().cloned().collect();
-        let mut expected: Vec<_> = ["plan", "merge", "publish", provider.arm64].map(id).into();
-        expected.extend(TARGETS.map(|target| id(&format!("build-{target}"))));
-        expected.sort();
-        assert_eq!(ids, expected);
+        assert_eq!(ids, provider.release_jobs(downloaded));
 
-        for job in ["plan", provider.arm64] {
-            let told = run.job(&id(job), &[]).unwrap();
-            assert_eq!(told.contains("Compiling xtask"), xtask, "{told}");
+        let compiled = ["no crate", "Compiling xtask", "Compiling longshore v0.1.0"][at];
+        for job in ["plan", provider.arm64].into_iter().take(if downloaded { 1 } else { 2 }) {
+            let told = run.job(&id(job), &machine(&[])).unwrap();
+            assert_eq!(told.contains(compiled), !downloaded, "{told}");
         }
         let [amd64, arm64] = TARGETS.map(|target| id(&format!("build-{target}")));
-        // A program that a different job stored in its place is not run.
-        run.swap_tool(provider.tool, |old| [old, b"\n"].concat());
-        let told = run.job(&amd64, &[]).unwrap_err();
+        // A program that a different job, or a different release, stored in its place is not run.
+        let change = |run: &Run<'_>, change: &dyn Fn(&[u8]) -> Vec<u8>| {
+            if downloaded {
+                server.change(&format!("longshore-{VERSION}-{}.tar.gz", TARGETS[0]), change);
+            } else {
+                run.swap_tool(provider.tool, change);
+            }
+        };
+        change(&run, &|old| [old, b"\n"].concat());
+        let told = run.job(&amd64, &machine(&[])).unwrap_err();
         assert!(told.contains("expected sha256") && !told.contains("Compiling"), "{told}");
-        run.swap_tool(provider.tool, |old| old[..old.len() - 1].to_vec());
-        let told = run.job(&amd64, &[]).unwrap();
-        assert!(!told.contains("Compiling xtask"), "{told}");
-        run.job(&arm64, &[("BROKEN", "yes")]).unwrap_err();
+        change(&run, &|old| old[..old.len() - 1].to_vec());
+        let told = run.job(&amd64, &machine(&[])).unwrap();
+        assert!(!told.contains(compiled), "{told}");
+        run.job(&arm64, &machine(&[("BROKEN", "yes")])).unwrap_err();
         // The merge waits for it, and would refuse.
         run.done.push(arm64.clone());
-        let told = run.job(&id("merge"), &[]).unwrap_err();
+        let told = run.job(&id("merge"), &machine(&[])).unwrap_err();
         assert!(told.contains("target/parts/aarch64-unknown-linux-musl"), "{told}");
         // That one alone again, and then the merge.
-        run.job(&arm64, &[]).unwrap();
-        run.job(&id("merge"), &[]).unwrap();
+        run.job(&arm64, &machine(&[])).unwrap();
+        run.job(&id("merge"), &machine(&[])).unwrap();
         let forge = provider.forge.map(ReleaseForge::start);
         let variables = forge.as_ref().map(|forge| at_forge(forge, &source)).unwrap_or_default();
-        let variables: Vec<_> =
-            variables.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        let variables = variables.iter().map(|(name, value)| (*name, value.as_str()));
+        let variables: Vec<_> = machine(&[]).into_iter().chain(variables).collect();
         let told = run.job(&id("publish"), &variables).unwrap();
         assert!(!told.contains("Compiling "), "{told}");
         // A second run has nothing to do.
@@ -235,7 +265,7 @@ fn gitlab_ci_local_runs_the_release_and_a_failed_platform_again_alone() {
     let (Some(node), Some(_)) = (peer::find("node"), peer::find("rsync")) else { return };
     let repository = format!("{}/me/local", registry.address);
     // As users have it: with the preset that is the default, which takes longer.
-    let source = released(&repository, "", (false, false));
+    let source = released(&repository, "", (Some("command = \"cargo longshore\"\n"), false));
     // Its names are made of where a repository comes from.
     let origin = ["remote", "add", "origin", "https://gitlab.example.org/me/hello.git"];
     assert!(plain("git").args(origin).current_dir(source.root()).status().unwrap().success());

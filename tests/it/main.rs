@@ -21,6 +21,7 @@ mod ci_check_run;
 mod ci_comment;
 mod ci_logs;
 mod ci_run;
+mod ci_tool_run;
 mod circles;
 mod cli;
 mod confine;

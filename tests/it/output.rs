@@ -20,6 +20,7 @@ use crate::{
         command::{LONGSHORE, Ran, Test, longshore, plain},
         dist::Dist,
         peer, program,
+        tool::TOOL,
         tree::tree,
         workspace::Workspace,
     },
@@ -458,7 +459,8 @@ fn dist_replaces_nothing_of_the_user() {
 #[test]
 fn ci_files_stay_in_the_workspace() {
     let dir = TempDir::new().unwrap();
-    let workspace = Workspace::hello();
+    let settings = format!("[workspace.metadata.longshore.ci]\n{TOOL}");
+    let workspace = Workspace::empty().package("hello", &settings);
     fs::create_dir(workspace.path(".github")).unwrap();
     symlink(dir.path(), workspace.path(".github/workflows")).unwrap();
     let generate = || longshore(&workspace, "ci generate --provider github --provider gitlab");

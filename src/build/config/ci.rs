@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use super::tool::{ToolSettings, ToolSource, no_source_error};
+use super::tool::{ToolSettings, ToolSource, config_error, no_source_error};
 use crate::{
     build::target::Target,
     model::{
-        error::{Error, Result},
+        error::Result,
         provider::{Provider, Runner, Runners},
         reference::Reference,
         suggest::nearest,
@@ -22,7 +22,7 @@ use crate::{
 pub struct Settings {
     /// The CI systems that files are generated for.
     pub providers: Vec<Provider>,
-    /// The command that starts longshore, in place of a source.
+    /// The command that starts longshore, instead of a source.
     pub command: Option<String>,
     /// The source of longshore; an xtask that has it when absent.
     pub tool: Option<ToolSettings>,
@@ -357,11 +357,4 @@ fn compiling_verb(line: &str) -> Option<&str> {
         }
     }
     None
-}
-
-const TABLE: &str = "[workspace.metadata.longshore.ci]";
-
-/// Returns an error about the table.
-pub(super) fn config_error(what: &str, hint: &str) -> Error {
-    Error::usage(format!("`{TABLE}` is invalid: {what}")).hint(hint)
 }

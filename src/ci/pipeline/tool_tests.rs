@@ -103,7 +103,7 @@ fn a_release_compiles_longshore_at_most_once_for_each_architecture() {
     }
 }
 
-/// Nobody owns the name `longshore` in the registry of crates, and a program on `PATH` can be any version.
+/// The owner of a name in the registry of crates can change, and a program on `PATH` can be any version.
 #[test]
 fn no_source_is_a_crate_or_a_program_on_path() {
     for (source, _) in sources() {
@@ -142,7 +142,7 @@ fn commits_and_paths_are_compiled_before_they_are_handed_on() {
     assert_eq!(text.matches(&format!("{run} dist --preset quick")).count(), 3, "{text}");
 }
 
-/// Returns the positions of these texts, which a script must have in this order.
+/// Checks that a script contains these strings in this order.
 fn check_script_order(script: &str, texts: &[&str]) {
     let mut rest = script;
     for text in texts {

@@ -27,6 +27,7 @@ pub(crate) mod server;
 pub(crate) mod shown;
 pub(crate) mod tarball;
 pub(crate) mod tls;
+pub(crate) mod tool;
 pub(crate) mod tree;
 pub(crate) mod tunnel;
 pub(crate) mod web;

@@ -8,7 +8,6 @@ use semver::Version;
 use serde::Deserialize;
 
 pub use self::requested::RequestedTool;
-use super::ci::config_error;
 use crate::model::{
     digest::Digest,
     error::{Error, Result},
@@ -19,7 +18,7 @@ use crate::model::{
 
 /// The table, as it is written. [`ToolSettings::source`] checks it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default, expecting = "a table")]
 pub struct ToolSettings {
     /// The URL of an archive.
     pub archive: Option<FileUrl>,
@@ -45,7 +44,7 @@ pub struct ToolSettings {
 
 /// The URL of a file that differs by platform.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(untagged, expecting = "a URL, or a table with one for each platform")]
+#[serde(untagged, expecting = "this is a URL, or a table with one for each platform")]
 pub enum FileUrl {
     /// One URL with placeholders ([`PLACEHOLDERS`]).
     Template(String),
@@ -169,6 +168,11 @@ impl ToolDownload {
         let hint = format!("add `sha256.\"{missing}\" = \"…\"` to `[{TABLE}]`");
         Err(config_error(&message, &hint))
     }
+}
+
+/// Returns an error about `[workspace.metadata.longshore.ci]`.
+pub(super) fn config_error(what: &str, hint: &str) -> Error {
+    Error::usage(format!("`[workspace.metadata.longshore.ci]` is invalid: {what}")).hint(hint)
 }
 
 const TABLE: &str = "workspace.metadata.longshore.ci.tool";
