@@ -1,6 +1,8 @@
 //! `init`: what it writes, and what it keeps.
 
-use std::{fs, os::unix::fs::PermissionsExt as _};
+use std::{collections::BTreeMap, fs, os::unix::fs::PermissionsExt as _, path::PathBuf};
+
+use longshore::model::digest::Digest;
 
 use crate::{
     schema,
@@ -342,10 +344,38 @@ fn a_second_run_completes_the_first() {
     let text = read(&workspace, "Cargo.toml").replace("members = [\"xtask\"]\n", "");
     workspace.write("Cargo.toml", &text);
     longshore(&workspace, "init --yes").stderr("Created `xtask/Cargo.toml`").run();
-    let digests = |tree: &std::collections::BTreeMap<_, crate::support::tree::Entry>| {
+    let digests = |tree: &BTreeMap<_, crate::support::tree::Entry>| {
         tree.values().map(|entry| entry.digest).collect::<Vec<_>>()
     };
     assert_eq!(digests(&tree(workspace.root())), digests(&complete));
+}
+
+/// Whenever a run is killed, each file is the old one or the new one, and the next run completes it.
+#[test]
+fn a_killed_run_leaves_complete_files() {
+    let release = Release::new();
+    let contents = |workspace: &Workspace| -> BTreeMap<PathBuf, Digest> {
+        let files = tree(workspace.root()).into_iter();
+        let files = files.filter(|(path, _)| path.extension().is_none_or(|end| end != "tmp"));
+        files.map(|(path, entry)| (path, entry.digest)).collect()
+    };
+    let workspace = Workspace::hello();
+    let old = contents(&workspace);
+    release.init(&workspace, "").run();
+    let new = contents(&workspace);
+    for delay in (10..=250).step_by(15) {
+        let workspace = Workspace::hello();
+        let mut child = release.init(&workspace, "").spawn();
+        std::thread::sleep(std::time::Duration::from_millis(delay));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        for (path, digest) in contents(&workspace) {
+            let known = [&old, &new].iter().any(|files| files.get(&path) == Some(&digest));
+            assert!(known, "{path:?} after {delay} ms");
+        }
+        release.init(&workspace, "").run();
+        assert_eq!(contents(&workspace), new, "after {delay} ms");
+    }
 }
 
 #[test]

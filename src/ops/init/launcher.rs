@@ -65,8 +65,12 @@ fn runs_package(alias: &str) -> bool {
 /// Returns whether the directory has nothing but files that `init` would write.
 fn is_partial(init: &InitState) -> Result<bool> {
     let root = &init.workspace.root;
-    let names = fs::names(&root.join(NAME)).unwrap_or_default();
-    if names.iter().any(|name| name != "src") {
+    // A run that was killed leaves its temporary files.
+    let names = |path: &str| -> Vec<String> {
+        let names = fs::names(&root.join(path)).unwrap_or_default();
+        names.into_iter().filter(|name| !name.ends_with(".tmp")).collect()
+    };
+    if names(NAME).iter().any(|name| name != "src") {
         return Ok(false);
     }
     for (path, text) in FILES {
@@ -74,10 +78,9 @@ fn is_partial(init: &InitState) -> Result<bool> {
             return Ok(false);
         }
     }
-    let sources = fs::names(&root.join("xtask/src")).unwrap_or_default();
     let known =
         |name: &String| FILES.iter().any(|(path, _)| path.strip_prefix("xtask/src/") == Some(name));
-    Ok(sources.iter().all(known))
+    Ok(names("xtask/src").iter().all(known))
 }
 
 /// Returns the alias `xtask` in a configuration file of cargo: a text, or the words of a list.
