@@ -4,6 +4,8 @@ pub mod allocator;
 pub mod cache;
 pub mod cargo;
 pub mod config;
+pub mod edit;
+pub mod launcher;
 pub mod linker;
 pub mod memory;
 pub mod plan;

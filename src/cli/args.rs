@@ -4,9 +4,9 @@ use camino::Utf8PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::{
-    cache::CacheArgs, ci::CiArgs, image::ImageArgs, merge::MergeArgs, package::PackageArgs,
-    push::PushArgs, registry::RegistryArgs, release::ReleaseArgs, reproduce::ReproduceArgs,
-    sign::SignArgs, size::SizeArgs, tune::TuneArgs, verify::VerifyArgs,
+    cache::CacheArgs, ci::CiArgs, image::ImageArgs, init::InitArgs, merge::MergeArgs,
+    package::PackageArgs, push::PushArgs, registry::RegistryArgs, release::ReleaseArgs,
+    reproduce::ReproduceArgs, sign::SignArgs, size::SizeArgs, tune::TuneArgs, verify::VerifyArgs,
 };
 use crate::{
     build::{request::BuildRequest, workspace::FeatureSelection},
@@ -46,6 +46,8 @@ pub(super) enum Color {
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Verb {
+    /// Write the settings, CI files and xtask of a workspace; existing files are kept
+    Init(Box<InitArgs>),
     /// Build, verify, pack and smoke-test a complete release into target/dist
     Dist {
         #[command(flatten)]

@@ -6,6 +6,7 @@ mod cache;
 mod ci;
 mod comment;
 mod image;
+mod init;
 mod merge;
 mod output;
 mod package;
@@ -161,6 +162,7 @@ fn dispatch(cx: &Context, cli: &Cli) -> Result<Status> {
         Verb::Cache(args) => cache::run(cx, args),
         Verb::Ci(args) => ci::run(cx, args),
         Verb::Image(args) => image::run(cx, args),
+        Verb::Init(args) => init::run(cx, args),
         Verb::Merge(args) => merge::run(cx, args),
         Verb::Push(args) => push::run(cx, args),
         Verb::Release(args) => release::run(cx, args),

@@ -7,6 +7,7 @@ pub mod ci;
 pub mod dist;
 pub mod doctor;
 pub mod image;
+pub mod init;
 pub mod merge;
 pub mod output;
 pub mod package;

@@ -2,11 +2,13 @@
 
 use std::{
     fs::{File, OpenOptions},
-    io::{Read, Write},
+    io::{IsTerminal, Read, Write},
 };
 
-use rustix::termios::{
-    LocalModes, OptionalActions, SpecialCodeIndex, Termios, tcgetattr, tcsetattr,
+use rustix::{
+    event::{PollFd, PollFlags, Timespec, poll},
+    io::Errno,
+    termios::{LocalModes, OptionalActions, SpecialCodeIndex, Termios, tcgetattr, tcsetattr},
 };
 
 use super::Context;
@@ -77,4 +79,34 @@ pub fn prompt_secret(cx: &Context, prompt: &str) -> Result<Option<Secret>> {
     }
     let text = String::from_utf8(line).map_err(|_| Error::usage("the password is not UTF-8"))?;
     Ok(Some(Secret::new(text)))
+}
+
+/// Returns whether there is a terminal on stdin, on which the user can answer.
+pub fn can_prompt() -> bool {
+    std::io::stdin().is_terminal()
+}
+
+/// Returns one line from the terminal on stdin, without white space around it. The prompt is on stderr.
+///
+/// # Errors
+/// The terminal was closed, or an interrupt came.
+pub fn prompt_line(cx: &Context, prompt: &str) -> Result<String> {
+    let failed = |error: std::io::Error| Error::usage("the terminal cannot be read").because(error);
+    let stdin = std::io::stdin();
+    std::io::stderr().write_all(prompt.as_bytes()).map_err(failed)?;
+    // A terminal is readable when a line is complete; until then an interrupt is noticed.
+    let moment = Timespec { tv_sec: 0, tv_nsec: 200_000_000 };
+    loop {
+        cx.children.check()?;
+        match poll(&mut [PollFd::new(&stdin, PollFlags::IN)], Some(&moment)) {
+            Ok(0) | Err(Errno::INTR) => {}
+            Ok(_) => break,
+            Err(error) => return Err(failed(error.into())),
+        }
+    }
+    let mut line = String::new();
+    match stdin.read_line(&mut line).map_err(failed)? {
+        0 => Err(Error::usage("the input ended before all questions were answered")),
+        _ => Ok(line.trim().to_owned()),
+    }
 }

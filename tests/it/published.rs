@@ -17,7 +17,7 @@ const PROGRAMS: [(&str, &str, &str); 2] =
 
 /// Returns the source of a published package as its author packed it, in a directory that stays: cargo finds
 /// what it built of it the time before.
-fn source(name: &str, version: &str) -> Workspace {
+pub(crate) fn source(name: &str, version: &str) -> Workspace {
     let place = cache("published").join(format!("{name}-{version}"));
     if place.join("Cargo.toml").exists() {
         return Workspace::at(&place);
@@ -47,7 +47,8 @@ fn source(name: &str, version: &str) -> Workspace {
     Workspace::at(&place)
 }
 
-fn copy(from: &Path, to: &Path) {
+/// Copies a directory.
+pub(crate) fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
     for entry in fs::read_dir(from).unwrap() {
         let entry = entry.unwrap();

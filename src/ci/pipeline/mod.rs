@@ -45,7 +45,7 @@ pub struct PipelineInputs<'a> {
     pub images: &'a [String],
     /// The toolchain that a file in the workspace names; empty if it names none.
     pub toolchain_file: Option<&'a str>,
-    /// Whether `cargo xtask` is an alias in the workspace.
+    /// Whether `cargo xtask` is an alias for longshore in the workspace.
     pub xtask_alias: bool,
     /// The source from which jobs get longshore.
     pub tool: &'a ToolSource,
@@ -98,7 +98,8 @@ pub fn generate_files(
 
 const GITHUB: [&str; 2] =
     [".github/workflows/longshore-check.yml", ".github/workflows/longshore-release.yml"];
-const GITLAB: &str = ".gitlab-ci.yml";
+/// The file that GitLab reads if its settings name no other.
+pub const GITLAB: &str = ".gitlab-ci.yml";
 const CIRCLECI: &str = ".circleci/config.yml";
 
 /// The version of Rust of workspaces that name none: a release must not change because Rust does. The image
@@ -148,6 +149,9 @@ impl PipelineInputs<'_> {
             ToolSource::Xtask if self.xtask_alias => "cargo xtask".to_owned(),
             ToolSource::Xtask => "cargo run --quiet --package xtask --".to_owned(),
             ToolSource::Path(path) => tool_script::run_from_path(path),
+            ToolSource::Download(_) | ToolSource::Git { .. } if self.xtask_alias => {
+                "cargo xtask".to_owned()
+            }
             ToolSource::Download(_) | ToolSource::Git { .. } => "cargo longshore".to_owned(),
         }
     }

@@ -117,13 +117,16 @@ pub(super) fn download(download: &ToolDownload, platform: Option<&Platform>) -> 
     };
     let unpack = unpack(download.format);
     let version = &download.version;
+    // Others than `https` are of this machine only.
+    let protocol = download.files.values().find_map(|file| file.url.split("://").next());
+    let protocol = protocol.unwrap_or("https");
     run(
         "Download longshore",
         format!(
             r#"{values}rm -rf {TOOLS}
 mkdir -p {TOOLS}/unpacked
 file={TOOLS}/download
-curl --fail --silent --show-error --location --proto '=https' --proto-redir '=https' \
+curl --fail --silent --show-error --location --proto '={protocol}' --proto-redir '=https' \
   --retry 3 --output "$file" "$url"
 {COMPARE}if [ "${{found%% *}}" != "$expected" ]; then
   echo "$url: expected sha256 $expected, got ${{found%% *}}" >&2

@@ -15,6 +15,7 @@ pub mod dist;
 pub mod doctor;
 mod formats;
 pub mod image;
+pub mod init;
 pub mod linker;
 pub mod memory;
 pub mod package;
@@ -35,6 +36,7 @@ pub use cache::Cache;
 pub use dist::Dist;
 pub use doctor::Doctor;
 pub use image::{ImageDiff, Inspection};
+pub use init::Init;
 pub use plan::Plan;
 pub use publication::Publication;
 pub use push::Push;
@@ -61,6 +63,7 @@ pub fn json_schemas() -> Vec<(&'static str, String)> {
         ("doctor.v1", text::<Doctor>()),
         ("image-diff.v1", text::<ImageDiff>()),
         ("image.v1", text::<Inspection>()),
+        ("init.v1", text::<Init>()),
         ("package-list.v1", text::<package::ArchiveListing>()),
         ("package-repo.v1", text::<package::Repository>()),
         ("plan.v1", text::<Plan>()),

@@ -9,12 +9,13 @@ use std::collections::BTreeMap;
 use camino::{Utf8Path, Utf8PathBuf};
 
 pub use self::{
-    request::{CiRequest, PreflightRequest, StaleFile},
+    request::{CiRequest, PreflightRequest, StaleFile, WorkspaceFile},
     tool::export_tool,
 };
 use crate::{
     build::{
         config::tool::ToolSource,
+        launcher,
         plan::{chosen_targets, image, selection},
         request::BuildRequest,
         target::Targets,
@@ -162,42 +163,114 @@ fn current_files(cx: &Context, request: &CiRequest) -> Result<CurrentFiles> {
     let of_cargo =
         BuildRequest { manifest_path: request.manifest_path.clone(), ..BuildRequest::default() };
     let workspace = cargo::workspace(cx, &of_cargo)?;
+    let root = workspace.root.clone();
+    let toolchain_file = toolchain_file(&root)?;
+    let mut all = Vec::new();
+    let providers = providers(request, &workspace)?;
+    for file in files_for(&workspace, &providers, has_xtask_alias(&workspace)?)? {
+        let old = fs::read_to_string_if_exists(&root.join(&file.path))?;
+        all.push((file, old));
+    }
+    let tool = match workspace.settings.ci.tool_source(workspace.xtask)? {
+        ToolSource::Download(download) => Some(download.version.to_string()),
+        _ => None,
+    };
+    Ok(CurrentFiles { root, all, toolchain: toolchain_file, tool })
+}
+
+/// Returns the files of a workspace for these CI systems; `xtask_alias` is whether `cargo xtask` is an alias for longshore in it.
+///
+/// # Errors
+/// The settings are wrong, or nothing is built.
+fn files_for(
+    workspace: &Workspace,
+    providers: &[Provider],
+    xtask_alias: bool,
+) -> Result<Vec<GeneratedFile>> {
     let targets: Targets = targets::known(&workspace.root)?;
-    let chosen = chosen_targets(&workspace, &targets, &[])?;
-    let selection = selection::select(&workspace, &of_cargo, &BTreeMap::new())?;
+    let chosen = chosen_targets(workspace, &targets, &[])?;
+    let selection = selection::select(workspace, &BuildRequest::default(), &BTreeMap::new())?;
     let mut images: Vec<String> = Vec::new();
     for (package, bins) in &selection.packages {
         let bins: Vec<&str> = bins.iter().map(|bin| bin.name.as_str()).collect();
         images.extend(image::image_names(package, &bins)?);
     }
-    let root = workspace.root.clone();
     let settings = &workspace.settings.ci;
     settings.check(&chosen)?;
     let tool = settings.tool_source(workspace.xtask)?;
     if let ToolSource::Path(path) = &tool {
-        check_source(&root, path)?;
+        check_source(&workspace.root, path)?;
     }
-    let toolchain_file = toolchain_file(&root)?;
+    let toolchain_file = toolchain_file(&workspace.root)?;
     let inputs = PipelineInputs {
-        workspace: &workspace,
+        workspace,
         targets: &chosen,
         images: &images,
         toolchain_file: toolchain_file.as_deref(),
-        xtask_alias: has_xtask_alias(&root)?,
+        xtask_alias,
         tool: &tool,
     };
     let mut all = Vec::new();
-    for provider in providers(request, &workspace)? {
-        for file in pipeline::generate_files(&inputs, provider)? {
-            let old = fs::read_to_string_if_exists(&root.join(&file.path))?;
-            all.push((file, old));
+    for provider in providers {
+        all.extend(pipeline::generate_files(&inputs, *provider)?);
+    }
+    Ok(all)
+}
+
+/// Returns the files of a workspace for these CI systems, each with its current content.
+///
+/// # Errors
+/// As [`files_for`], or a file cannot be read.
+pub fn planned_files(
+    workspace: &Workspace,
+    providers: &[Provider],
+    xtask_alias: bool,
+) -> Result<Vec<WorkspaceFile>> {
+    let mut files = Vec::new();
+    for file in files_for(workspace, providers, xtask_alias)? {
+        let old = fs::read_to_string_if_exists(&workspace.root.join(&file.path))?;
+        let old = old.map(|old| unix_lines(&old));
+        let generated = old.as_deref().is_none_or(pipeline::is_generated);
+        files.push(WorkspaceFile { path: file.path, new: file.text, old, generated });
+    }
+    Ok(files)
+}
+
+/// Returns whether the workspace has a `.gitlab-ci.yml` that was not generated, and no setting for a different
+/// file.
+///
+/// # Errors
+/// It cannot be read.
+pub fn has_foreign_gitlab_file(workspace: &Workspace) -> Result<bool> {
+    if workspace.settings.ci.gitlab_file.is_some() {
+        return Ok(false);
+    }
+    let path = workspace.root.join(pipeline::GITLAB);
+    let text = fs::read_to_string_if_exists(&path)?;
+    Ok(text.is_some_and(|text| !pipeline::is_generated(&unix_lines(&text))))
+}
+
+/// Returns the change of a file as a unified diff.
+pub fn unified_diff(path: &str, old: &str, new: &str) -> String {
+    difference::unified_diff(path, old, new)
+}
+
+/// Returns the CI systems with generated files in the workspace.
+///
+/// # Errors
+/// A file cannot be read.
+pub fn providers_with_files(workspace: &Workspace) -> Result<Vec<Provider>> {
+    let mut found = Vec::new();
+    for provider in Provider::ALL {
+        for path in pipeline::paths(&workspace.settings.ci, provider) {
+            let text = fs::read_to_string_if_exists(&workspace.root.join(path))?;
+            if text.is_some_and(|text| pipeline::is_generated(&text)) {
+                found.push(provider);
+            }
         }
     }
-    let tool = match &tool {
-        ToolSource::Download(download) => Some(download.version.to_string()),
-        _ => None,
-    };
-    Ok(CurrentFiles { root, all, toolchain: toolchain_file, tool })
+    found.dedup();
+    Ok(found)
 }
 
 /// Checks that a directory of the workspace has the source of longshore.
@@ -230,14 +303,7 @@ fn providers(request: &CiRequest, workspace: &Workspace) -> Result<Vec<Provider>
         (requested, _) => requested.to_vec(),
     };
     if chosen.is_empty() {
-        for provider in Provider::ALL {
-            for path in pipeline::paths(settings, provider) {
-                let text = fs::read_to_string_if_exists(&workspace.root.join(path))?;
-                if text.is_some_and(|text| pipeline::is_generated(&text)) {
-                    chosen.push(provider);
-                }
-            }
-        }
+        chosen = providers_with_files(workspace)?;
     }
     if chosen.is_empty() {
         chosen.push(Provider::Github);
@@ -272,9 +338,14 @@ fn toolchain_file(root: &Utf8Path) -> Result<Option<String>> {
     Ok(None)
 }
 
-/// Returns whether the workspace's own configuration of cargo has the alias: the configuration of the user that
-/// generates the files is on no other machine.
-fn has_xtask_alias(root: &Utf8Path) -> Result<bool> {
+/// Returns whether `cargo xtask` is an alias for longshore in the workspace's own configuration of cargo: the
+/// configuration of the user that generates the files is on no other machine.
+fn has_xtask_alias(workspace: &Workspace) -> Result<bool> {
+    let root = &workspace.root;
+    let manifest = fs::read_to_string_if_exists(&root.join(launcher::FILES[0].0))?;
+    if !workspace.xtask && !manifest.is_some_and(|text| launcher::is_launcher(&text)) {
+        return Ok(false);
+    }
     for name in [".cargo/config.toml", ".cargo/config"] {
         let path = root.join(name);
         if let Some(text) = fs::read_to_string_if_exists(&path)? {

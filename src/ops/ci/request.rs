@@ -35,3 +35,16 @@ pub struct StaleFile {
     /// The changes, as a unified diff.
     pub difference: String,
 }
+
+/// A generated file, with the current content.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WorkspaceFile {
+    /// Relative to the workspace.
+    pub path: String,
+    /// The generated text.
+    pub new: String,
+    /// The current content; `None` if there is no such file.
+    pub old: Option<String>,
+    /// Whether a current content was generated, too.
+    pub generated: bool,
+}

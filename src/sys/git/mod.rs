@@ -4,6 +4,7 @@
 //! A hook of git has them in its environment, and a command that inherits `GIT_INDEX_FILE` writes to
 //! the index of the commit that is being made.
 
+mod branch;
 mod changes;
 mod checkout;
 mod clone;
@@ -12,6 +13,7 @@ mod discovery;
 use camino::{Utf8Path, Utf8PathBuf};
 
 pub use self::{
+    branch::{default_branch, is_ignored, published_commit},
     changes::Excluded,
     checkout::{Checkout, check_out},
     clone::clone,

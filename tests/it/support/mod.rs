@@ -15,6 +15,7 @@ pub(crate) mod git;
 pub(crate) mod leaves;
 pub(crate) mod package_manager;
 pub(crate) mod peer;
+pub(crate) mod pinned;
 pub(crate) mod pipeline;
 pub(crate) mod program;
 pub(crate) mod proxy;

@@ -1,15 +1,19 @@
 //! `[workspace.metadata.longshore.ci.tool]`: the source from which jobs get longshore.
 
+mod requested;
+
 use std::collections::BTreeMap;
 
 use semver::Version;
 use serde::Deserialize;
 
+pub use self::requested::RequestedTool;
 use crate::model::{
     digest::Digest,
     error::{Error, Result},
     machine::Architecture,
     platform::Platform,
+    url::is_loopback,
 };
 
 /// The table, as it is written. [`ToolSettings::source`] checks it.
@@ -383,16 +387,23 @@ fn expand(
     Ok(url)
 }
 
-/// Rejects everything but an `https` URL without credentials, query and fragment.
+/// Rejects everything but an `https` URL without credentials, query and fragment. This machine's own servers and
+/// files need no encryption.
 fn check_url(key: &str, url: &str) -> Result<()> {
     let wrong = |what: &str, hint: &str| {
         let message = format!("`tool.{key}`: `{}` {what}", url.escape_debug());
         Err(config_error(&message, hint))
     };
-    let Some(rest) = url.strip_prefix("https://") else {
-        return wrong("is not an `https` URL", "other protocols are not encrypted");
+    let split = |rest: &'_ str| -> (String, String) {
+        let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
+        (host.to_owned(), path.to_owned())
     };
-    let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
+    let (host, path) = match url.split_once("://") {
+        Some(("https", rest)) => split(rest),
+        Some(("http", rest)) if is_loopback(&split(rest).0) => split(rest),
+        Some(("file", rest)) if rest.starts_with('/') => split(&format!("localhost{rest}")),
+        _ => return wrong("is not an `https` URL", "other protocols are not encrypted"),
+    };
     if host.contains('@') {
         return wrong("has credentials", "files and repositories must be public");
     }

@@ -163,7 +163,8 @@ fn urls_are_encrypted_and_without_credentials() {
     };
     for (wrong, message) in [
         ("http://a.b/c.tar.gz", "is not an `https` URL"),
-        ("file:///c.tar.gz", "is not an `https` URL"),
+        ("file://a.b/c.tar.gz", "is not an `https` URL"),
+        ("http://127.0.0.1.a.b/c.tar.gz", "is not an `https` URL"),
         ("c.tar.gz", "is not an `https` URL"),
         ("https://me:secret@a.b/c.tar.gz", "has credentials"),
         ("https://a.b/c.tar.gz?token=x", "has a query"),
@@ -178,6 +179,11 @@ fn urls_are_encrypted_and_without_credentials() {
         ("https://a.b/{}.tar.gz", "has an unknown placeholder"),
     ] {
         rejected(&url(wrong), message, "");
+    }
+    // Servers and files of this machine.
+    for right in ["file:///c.tar.gz", "http://127.0.0.1:8080/c.tar.gz", "http://localhost/c.tar.gz"]
+    {
+        assert!(read(&url(right)).is_ok(), "{right}");
     }
     rejected(
         &archive("").replace("{target}", "x"),
