@@ -6,6 +6,7 @@ pub mod cargo;
 pub mod config;
 pub mod linker;
 pub mod memory;
+pub mod pgo;
 pub mod plan;
 pub mod profile;
 pub mod request;
