@@ -8,6 +8,7 @@ pub mod edit;
 pub mod launcher;
 pub mod linker;
 pub mod memory;
+pub mod pgo;
 pub mod plan;
 pub mod profile;
 pub mod request;

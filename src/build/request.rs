@@ -3,7 +3,7 @@
 use camino::Utf8PathBuf;
 
 use crate::{
-    build::workspace::FeatureSelection,
+    build::{pgo::PgoRequest, workspace::FeatureSelection},
     model::schema::{
         allocator,
         dist::RecordedRequest,
@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// The options of a build; the fields are cargo's flags of the same names.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct BuildRequest {
     /// `--package`, each a name, or `name@version`.
     pub packages: Vec<String>,
@@ -38,6 +38,8 @@ pub struct BuildRequest {
     pub memory_functions: Option<MemoryFunctions>,
     /// `--linker`.
     pub linker: Option<LinkerSetting>,
+    /// `--pgo` and `--pgo-profile`.
+    pub pgo: PgoRequest,
     /// `--unstable`, added to those of the workspace.
     pub unstable: Vec<Unstable>,
     /// `--debug-files`.
@@ -87,6 +89,7 @@ impl Default for BuildRequest {
             allocator: None,
             memory_functions: None,
             linker: None,
+            pgo: PgoRequest::Off,
             unstable: Vec::new(),
             debug_files: false,
             targets: Vec::new(),
@@ -122,6 +125,8 @@ impl From<&BuildRequest> for RecordedRequest {
             preset: request.preset,
             allocator: request.allocator,
             linker: request.linker,
+            // The plan has read the file.
+            pgo_profile: None,
             unstable: request.unstable.clone(),
             config: request.config.clone(),
             no_locked: !request.locked,

@@ -23,7 +23,7 @@ const PROFILE: [(&str, &str, &str); 4] = [
 ];
 
 /// A variant.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Variant {
     /// Its name, which is also that of a directory.
     pub name: String,

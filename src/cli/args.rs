@@ -9,7 +9,7 @@ use super::{
     reproduce::ReproduceArgs, sign::SignArgs, size::SizeArgs, tune::TuneArgs, verify::VerifyArgs,
 };
 use crate::{
-    build::{request::BuildRequest, workspace::FeatureSelection},
+    build::{pgo::PgoRequest, request::BuildRequest, workspace::FeatureSelection},
     model::{
         reference::Reference,
         schema::{
@@ -168,6 +168,12 @@ pub(super) struct BuildArgs {
     /// Linker of programs
     #[arg(long, value_name = "NAME", help_heading = COMPILATION)]
     linker: Option<LinkerSetting>,
+    /// Optimise by a profile of the program's runs: train it first, and compare
+    #[arg(long, help_heading = COMPILATION, conflicts_with = "pgo_profile")]
+    pgo: bool,
+    /// Optimise by this profile
+    #[arg(long, value_name = "FILE", help_heading = COMPILATION)]
+    pgo_profile: Option<Utf8PathBuf>,
     /// Enable this unstable switch of rustc; repeatable
     #[arg(long, value_name = "NAME", help_heading = COMPILATION)]
     unstable: Vec<Unstable>,
@@ -239,6 +245,11 @@ impl BuildArgs {
             allocator: self.allocator,
             memory_functions: None,
             linker: self.linker,
+            pgo: match (&self.pgo_profile, self.pgo) {
+                (Some(file), _) => PgoRequest::Profile(file.clone()),
+                (None, true) => PgoRequest::Train,
+                (None, false) => PgoRequest::Off,
+            },
             unstable: self.unstable.clone(),
             debug_files: self.debug_files,
             targets: self.targets.clone(),

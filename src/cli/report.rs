@@ -60,6 +60,9 @@ pub(super) fn plan(plan: &Plan) -> String {
         for (target, LinkerChoice { linker, origin }) in linkers(plan, build) {
             line(&mut text, "linker", &format!("{target}: {}  # {origin}", linker.name()));
         }
+        if let Some(pgo) = plan.jobs.first().and_then(|job| job.pgo.as_ref()) {
+            line(&mut text, "pgo", &format!("profile {}  # {}", pgo.profile, pgo.origin));
+        }
         let of_build = |job: &&Job| {
             build.targets.contains(&job.target) && build.packages.contains(&job.package)
         };

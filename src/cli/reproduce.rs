@@ -52,6 +52,9 @@ pub(super) struct ReproduceArgs {
     /// Source of std, for targets that rustup does not provide
     #[arg(long, value_name = "DIR")]
     rust_src: Option<Utf8PathBuf>,
+    /// Profile that the programs were optimised with
+    #[arg(long, value_name = "FILE")]
+    pgo_profile: Option<Utf8PathBuf>,
     /// Fetch no tools and no crates
     #[arg(long)]
     offline: bool,
@@ -78,6 +81,7 @@ pub(super) fn run(cx: &Context, args: &ReproduceArgs, verbose: u8) -> Result<Sta
             offline: args.offline,
             jobs: args.jobs,
             rust_src: args.rust_src.clone(),
+            pgo_profile: args.pgo_profile.clone(),
             verbose,
             registry: args.registry.settings(),
         },

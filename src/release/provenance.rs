@@ -203,6 +203,9 @@ fn external_parameters(
         if let Some(preset) = plan.profile.preset {
             fields.insert("preset".to_owned(), json!(preset.name()));
         }
+        if let Some(profile) = plan.release.request.pgo_profile {
+            fields.insert("pgoProfile".to_owned(), json!({ "sha256": profile.hex() }));
+        }
         if let Some(source) = source(dist, known) {
             fields.insert("source".to_owned(), json!(source));
         }

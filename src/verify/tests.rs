@@ -338,6 +338,7 @@ fn artifact(bytes: &[u8], target: &Target) -> Artifact {
         audit: None,
         memory_functions: None,
         linker: None,
+        pgo: None,
         allocator: AllocatorChoice { allocator: Allocator::System, origin: "metadata".to_owned() },
         cpu_flags: None,
         verdict: None,

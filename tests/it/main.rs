@@ -66,6 +66,7 @@ mod package_scripts;
 mod package_wheel;
 mod paths;
 mod peers;
+mod pgo;
 mod plan;
 mod provenance;
 mod publish;

@@ -36,7 +36,7 @@ pub use note::Property;
 pub use section::read_section;
 pub use split::{SplitProgram, split};
 pub use strip::{StripError, StripOptions, strip};
-pub use symbol::symbol_addresses;
+pub use symbol::{crate_functions, symbol_addresses};
 pub use symbol_file::is_symbol_file;
 
 #[cfg(test)]

@@ -63,3 +63,25 @@ pub fn symbol_addresses<'a, 'n>(
     })?;
     Ok(found)
 }
+
+/// Returns at most `max` names of functions that a crate defines itself, without what the optimiser appended: names
+/// of rustc's version 0 in which the crate is the first.
+///
+/// # Errors
+/// The file cannot be read, or its symbol table is not where it says.
+pub fn crate_functions<'a>(
+    source: impl Into<Source<'a>>,
+    name: &str,
+    max: usize,
+) -> Result<Vec<Vec<u8>>, ReadError> {
+    let krate = format!("_{}{name}", name.len());
+    let mut found = Vec::new();
+    for_each_symbol(&ElfFile::read(source)?, |symbol, name| {
+        let name = name.split(|byte| *byte == b'.').next().unwrap_or_default();
+        let is_of_crate = || name.windows(krate.len()).any(|window| window == krate.as_bytes());
+        if found.len() < max && symbol.is_function() && name.starts_with(b"_R") && is_of_crate() {
+            found.push(name.to_owned());
+        }
+    })?;
+    Ok(found)
+}

@@ -9,6 +9,7 @@ pub mod layout;
 pub mod libraries;
 pub mod message;
 pub mod node;
+pub mod pgo;
 pub mod progress;
 pub mod rustflags;
 pub mod settings;

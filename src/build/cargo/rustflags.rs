@@ -87,6 +87,8 @@ pub struct FlagContext<'a> {
     pub is_static: bool,
     /// The flags of the profile, which cargo itself gives to rustc.
     pub profile: &'a [Flag],
+    /// The flag for a profile of the program's runs, and its reason.
+    pub pgo: Option<(String, &'static str)>,
 }
 
 /// The flags of one origin.
@@ -196,6 +198,9 @@ fn tuning_flags(
     if context.preset == Some(Preset::Size) && context.aborts {
         // The stack of a program that aborts on panic is never unwound.
         add("-Cforce-unwind-tables=no".into(), "longshore: preset size");
+    }
+    if let Some((flag, why)) = &context.pgo {
+        add(flag.clone(), why);
     }
     for switch in context.unstable {
         for flag in switch.flags() {

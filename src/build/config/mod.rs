@@ -107,6 +107,8 @@ pub struct PackageSettings {
     pub homebrew: Option<FormatSetting<HomebrewSettings>>,
     /// The tags of its image.
     pub tags: TagPolicy,
+    /// The commands of `--pgo`.
+    pub pgo: PgoSettings,
 }
 
 impl PackageSettings {
@@ -122,6 +124,18 @@ impl PackageSettings {
         ];
         !self.archive.formats.is_empty() || formats.contains(&Some(true))
     }
+}
+
+/// `[package.metadata.longshore.pgo]`. A command is a binary of the package, and its arguments.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct PgoSettings {
+    /// The commands that the profile is made of.
+    pub train: Vec<Vec<String>>,
+    /// The commands by which the program is compared with the one without a profile: other work than the training.
+    pub check: Vec<Vec<String>>,
+    /// Seconds after which a command that still runs fails.
+    pub timeout: Option<u64>,
 }
 
 /// `[workspace.metadata.longshore.tune]`.

@@ -13,6 +13,7 @@ use crate::{
     build::{
         cargo::rustflags::UserFlags,
         linker::{NativeCode, RustLld},
+        pgo::PgoBuild,
         profile,
         request::BuildRequest,
         workspace::Workspace,
@@ -86,6 +87,8 @@ pub struct Facts {
     pub warnings: Vec<String>,
     /// The variables that are set and that builds do not inherit.
     pub withheld: Vec<String>,
+    /// The effect of `--pgo` and `--pgo-profile`.
+    pub pgo: Option<PgoBuild>,
     /// Whether this is the second build of `--twice`, which has a separate directory.
     pub again: bool,
 }

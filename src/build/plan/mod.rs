@@ -25,10 +25,13 @@ use crate::{
             cpu,
             invocation::{self, TargetFlags},
             libraries::linked_library,
+            pgo,
             rustflags::{self, FlagContext, Remap},
         },
         linker::{self, LinkerFacts},
-        memory, profile,
+        memory,
+        pgo::PgoBuild,
+        profile,
         target::Target,
         workspace::Workspace,
     },
@@ -159,7 +162,11 @@ fn target_flags(inputs: &Inputs<'_>, target: &Target, remap: &Remap) -> Result<T
         link_args: packed.into_iter().chain(mimalloc).chain(functions).collect(),
         is_static: target_facts.is_static,
         profile: &of_profile,
+        pgo: facts.pgo.as_ref().and_then(PgoBuild::flag),
     };
+    if facts.pgo.is_some() {
+        pgo::check_flags(&user, target, &of_profile)?;
+    }
     let all = rustflags::merge(&user, target, &context)?;
     let c = rustflags::c_tuning_flags(target, &context);
     let target = target.name.clone();
@@ -190,6 +197,7 @@ fn plan_jobs(
                 allocator: flags.allocator.clone(),
                 memory_functions: flags.memory.clone(),
                 linker: flags.linker.clone(),
+                pgo: facts.pgo.as_ref().and_then(PgoBuild::choice).cloned(),
                 cpu: target.cpu(profile.preset).map(str::to_owned),
                 cpu_flags: facts.target(&target.name).cpu_flags.clone(),
                 profile: profile.name.clone(),
@@ -243,7 +251,10 @@ fn release(inputs: &Inputs<'_>, selection: &selection::Selection<'_>) -> Release
     let mut versions = selection.packages.iter().map(|(package, _)| &package.version);
     let first = versions.next();
     Release {
-        request: RecordedRequest::from(inputs.request),
+        request: RecordedRequest {
+            pgo_profile: facts.pgo.as_ref().and_then(PgoBuild::used_profile),
+            ..RecordedRequest::from(inputs.request)
+        },
         name: workspace.name().to_owned(),
         version: first.filter(|first| versions.all(|other| other == *first)).cloned(),
         revision: facts.revision.as_ref().map(|(hash, _)| hash.clone()),

@@ -13,8 +13,8 @@ use crate::model::{
     digest::Digest,
     platform::Platform,
     schema::{
-        allocator::AllocatorChoice, linker::LinkerChoice, memory::MemoryChoice, plan::CpuFlags,
-        units::Units,
+        allocator::AllocatorChoice, linker::LinkerChoice, memory::MemoryChoice, pgo::PgoChoice,
+        plan::CpuFlags, units::Units,
     },
 };
 
@@ -178,6 +178,9 @@ pub struct Artifact {
     /// The linker; absent in releases of versions without this choice.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub linker: Option<LinkerChoice>,
+    /// The profile of its runs; absent if there is none.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub pgo: Option<PgoChoice>,
     /// Flags that let it use more of a CPU than the target's CPU has; absent if there are none.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub cpu_flags: Option<CpuFlags>,

@@ -20,6 +20,7 @@ pub mod linker;
 pub mod memory;
 pub mod package;
 pub mod packaging;
+pub mod pgo;
 pub mod plan;
 pub mod profile;
 pub mod publication;

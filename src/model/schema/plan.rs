@@ -15,6 +15,7 @@ use crate::model::{
         linker::LinkerChoice,
         memory::MemoryChoice,
         packaging::{Compressor, Extra, Format, Shell},
+        pgo::PgoChoice,
         profile::{Preset, Setting, Unstable},
         tags::TagPolicy,
     },
@@ -164,6 +165,9 @@ pub struct Job {
     pub memory_functions: MemoryChoice,
     /// The linker.
     pub linker: LinkerChoice,
+    /// The profile of its runs; absent if there is none.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub pgo: Option<PgoChoice>,
     /// The baseline CPU, in rustc's spelling; that of the target when absent.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub cpu: Option<String>,

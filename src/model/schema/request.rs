@@ -2,7 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::schema::profile::{Preset, Unstable};
+use crate::model::{
+    digest::Digest,
+    schema::profile::{Preset, Unstable},
+};
 
 /// The request on the command line, except targets: cargo's flags of the same names, and longshore's.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,6 +48,9 @@ pub struct RecordedRequest {
     /// `--linker`.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub linker: Option<super::linker::LinkerSetting>,
+    /// The digest of the profile that the programs are optimised with, by `--pgo` or `--pgo-profile`.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub pgo_profile: Option<Digest>,
     /// `--unstable`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub unstable: Vec<Unstable>,

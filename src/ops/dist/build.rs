@@ -24,6 +24,7 @@ use crate::{
             blame::{self, BuildFailure},
             bom::{self, Sboms},
             collect::Collector,
+            pgo,
             planned::{Planned, Product},
             warm::Warm,
         },
@@ -67,11 +68,17 @@ pub(in crate::ops) fn build<'p>(
         sccache::count_requests(cx, planned.identities.wrapper.as_deref(), || {
             compile(cx, planned, &planned.plan, stage, "build")
         })?;
+    let unprofiled = pgo::find_unprofiled(cx, planned, &report)?;
     let bills = bom::sboms(cx, planned, &report)?;
     let collector = Collector::new(&planned.plan, &report, stage, digests);
     let jobs = planned.plan.jobs.iter();
     let collect = |job| Ok(Product { job, artifact: collector.collect(job, bills.section(job))? });
     let mut products = jobs.map(collect).collect::<Result<Vec<_>>>()?;
+    for Product { artifact, .. } in &mut products {
+        if unprofiled.contains(&artifact.target) {
+            artifact.pgo = artifact.pgo.take().map(pgo::unprofiled);
+        }
+    }
     record::attribute_artifacts(cx, planned, &report, &bills, stage, &mut products)?;
     Ok((products, Built { report, bills, sccache }))
 }
@@ -91,6 +98,7 @@ pub(in crate::ops) fn compile(
     let zig = planned.zig.as_ref().ok_or_else(|| {
         Error::tool("zig is missing").hint("`cargo longshore doctor` shows how to get it")
     })?;
+    pgo::provide(cx, planned)?;
     let mut report = BuildReport::default();
     let mut warmed = BTreeSet::new();
     let directory = Utf8Path::new(&plan.target_directory);

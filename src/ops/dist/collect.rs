@@ -100,6 +100,7 @@ impl<'a> Collector<'a> {
             allocator: job.allocator.clone(),
             memory_functions,
             linker: Some(job.linker.clone()),
+            pgo: job.pgo.clone(),
             cpu_flags: job.cpu_flags.clone(),
             verdict: None,
             smoke: None,

@@ -8,6 +8,7 @@ pub mod collect;
 pub mod features;
 pub mod native;
 pub mod path_packages;
+pub(super) mod pgo;
 pub mod plan;
 pub mod planned;
 pub mod preflight;
@@ -65,6 +66,11 @@ pub fn build(cx: &Context, request: &BuildRequest) -> Result<Dist> {
 
 /// Does as [`dist`], without a summary: returns the output's directory, which may be moved.
 pub(super) fn make(cx: &Context, request: &BuildRequest) -> Result<(Dist, Utf8PathBuf)> {
+    make_one(cx, &pgo::train(cx, request)?)
+}
+
+/// Does as [`make`], after a training.
+fn make_one(cx: &Context, request: &BuildRequest) -> Result<(Dist, Utf8PathBuf)> {
     let pack = request.pack;
     // Before anything is fetched or built, std among it.
     reentry::check(cx)?;

@@ -27,7 +27,9 @@ use crate::{
         },
     },
     ops::{
-        dist::{allocator, features, native, path_packages, planned::Planned, preflight, source},
+        dist::{
+            allocator, features, native, path_packages, pgo, planned::Planned, preflight, source,
+        },
         image,
         output::{guard, stage},
         package,
@@ -78,6 +80,8 @@ fn make(cx: &Context, request: &BuildRequest, provide: bool) -> Result<Planned> 
     add_configuration(cx, &config, &workspace, &names, &mut facts)?;
     let repository = source::add_source(cx, &config, &workspace, &mut facts)?;
     facts.recipes = find_recipes(&workspace)?;
+    facts.pgo = pgo::effect(cx, &request.pgo)?;
+    facts.notes.extend(pgo::note(&request.pgo));
     if request.allocator.is_none_or(|setting| setting == AllocatorSetting::Auto) {
         let own = allocator::find_allocators(cx, &workspace, request, &names)?;
         facts.add(own, |target, own| target.own_allocator = Some(own));
@@ -96,7 +100,7 @@ fn make(cx: &Context, request: &BuildRequest, provide: bool) -> Result<Planned> 
     facts.found = package::find_files(&workspace, &first.archives, repository.as_deref())?;
     check_output(cx, provide, &first, &workspace)?;
     preflight::check(cx, &first, provide)?;
-    let std_options = first.profile.std_options();
+    let std_options = pgo::std_options(facts.pgo.as_ref(), first.profile.std_options())?;
     let (std, zig) = toolchains(cx, request, &rust, &names, &std_options, provide)?;
     add_std(&rust, std, &mut facts);
     facts.zig = zig.as_ref().map(|zig| zig.version.clone());
@@ -119,13 +123,14 @@ fn make(cx: &Context, request: &BuildRequest, provide: bool) -> Result<Planned> 
         plan,
         repository: workspace.packages.iter().find_map(|package| package.about.repository.clone()),
         again: again.transpose()?,
-        verify: workspace.settings.verify,
+        verify: pgo::policy(facts.pgo.as_ref(), workspace.settings.verify),
         targets,
         rust,
         zig,
         mimalloc,
         memory,
         rust_lld,
+        pgo: facts.pgo,
         resolution: resolution_args(request),
         offline: request.offline,
         timings: request.timings,

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use camino::Utf8PathBuf;
 
 use crate::{
-    build::{cargo::identity::Identities, linker::RustLldPaths, target::Targets},
+    build::{cargo::identity::Identities, linker::RustLldPaths, pgo::PgoBuild, target::Targets},
     model::schema::{Plan, plan::Job},
     sys::toolchain::{Rust, Zig},
     verify::Settings,
@@ -34,6 +34,8 @@ pub struct Planned {
     pub memory: BTreeMap<String, Utf8PathBuf>,
     /// The paths of rust-lld and its libraries, for the targets that it links.
     pub rust_lld: BTreeMap<String, RustLldPaths>,
+    /// The effect of `--pgo` and `--pgo-profile`.
+    pub pgo: Option<PgoBuild>,
     /// The flags of cargo's that say which dependencies there are.
     pub resolution: Vec<String>,
     /// The repository of the source, as the packages name it.

@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// The directories in longshore's cache that a build writes to.
-const CACHE_DIRECTORIES: [&str; 5] = ["allocator", "linker", "memory", "zig", "zig-warm"];
+const CACHE_DIRECTORIES: [&str; 6] = ["allocator", "linker", "memory", "pgo", "zig", "zig-warm"];
 
 /// The minimum space for temporary files, in bytes.
 const MIN_TEMPORARY_SPACE: usize = 1 << 20;

@@ -134,7 +134,7 @@ fn check_output(
 }
 
 /// The command that starts a binary.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(in crate::ops) struct Runner {
     /// `native`, or the emulator's name.
     pub(in crate::ops) name: String,

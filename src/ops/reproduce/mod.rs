@@ -57,6 +57,8 @@ pub struct ReproduceRequest {
     pub jobs: Option<usize>,
     /// The source of std, for targets that rustup does not provide.
     pub rust_src: Option<Utf8PathBuf>,
+    /// The profile that the programs were optimised with.
+    pub pgo_profile: Option<Utf8PathBuf>,
     /// The number of `--verbose` flags.
     pub verbose: u8,
     /// The settings for connections to registries and servers.
@@ -78,6 +80,7 @@ pub fn reproduce(cx: &Context, request: &ReproduceRequest) -> Result<Reproductio
     cx.stage("read the release");
     let record = record::read(cx, &session, &request.release)?;
     check_reproducible(&record, request)?;
+    check_profile(cx, &record, request)?;
     let changed = files::check(cx, &record)?;
     if !changed.is_empty() {
         return Ok(changed_release(&record, request, &changed));
@@ -142,6 +145,30 @@ fn check_reproducible(record: &ReleaseRecord, request: &ReproduceRequest) -> Res
         .hint("`--allow-config` uses these options, if you trust the release"));
     }
     Ok(())
+}
+
+/// Checks that the profile is there that the release was made with.
+fn check_profile(cx: &Context, record: &ReleaseRecord, request: &ReproduceRequest) -> Result<()> {
+    let shown = &record.shown;
+    match (record.release.request.pgo_profile, &request.pgo_profile) {
+        (None, None) => Ok(()),
+        (None, Some(file)) => Err(Error::usage(format!(
+            "`{shown}` was made without a profile, and `--pgo-profile {file}` names one"
+        ))),
+        (Some(digest), None) => {
+            Err(Error::usage(format!("`{shown}` was optimised with the profile {digest}"))
+                .hint("`--pgo-profile FILE` names the file with this digest"))
+        }
+        (Some(digest), Some(file)) => {
+            let (found, _) = fs::digest(&cx.env.dir.join(file))?;
+            if found == digest {
+                return Ok(());
+            }
+            Err(Error::usage(format!(
+                "`{file}` is not the profile of `{shown}`: expected {digest}, found {found}"
+            )))
+        }
+    }
 }
 
 /// Returns the result for a release with files that do not match its own record. Nothing is built: such a

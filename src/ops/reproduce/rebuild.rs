@@ -7,7 +7,7 @@ use semver::Version;
 
 use super::{ReproduceRequest, record::ReleaseRecord, source::Source};
 use crate::{
-    build::request::BuildRequest,
+    build::{pgo::PgoRequest, request::BuildRequest},
     model::{
         bytes::Size,
         digest::Digest,
@@ -130,7 +130,7 @@ pub(super) fn rebuild(
     let there = cx.with_variables(root, &variables(record));
     let there = if request.any_tools { there } else { with_tools(&there, request, record)? };
     let target_directory = work.path.join("target");
-    let build = build_request(request, record, manifest, &target_directory);
+    let build = build_request(cx, request, record, manifest, &target_directory);
     let made =
         in_workspace(&there, request, build).and_then(|(there, build)| dist::make(&there, &build));
     let (dist, output) = match made {
@@ -200,6 +200,7 @@ fn variables(record: &ReleaseRecord) -> BTreeMap<String, String> {
 
 /// Returns the recorded request for this machine.
 fn build_request(
+    cx: &Context,
     request: &ReproduceRequest,
     record: &ReleaseRecord,
     manifest: Utf8PathBuf,
@@ -216,6 +217,10 @@ fn build_request(
         smoke: false,
         pack: record.pack,
         rust_src: request.rust_src.clone(),
+        pgo: request
+            .pgo_profile
+            .as_ref()
+            .map_or(PgoRequest::Off, |file| PgoRequest::Profile(cx.env.dir.join(file))),
         ..BuildRequest::default()
     };
     let recorded: RecordedRequest = record.release.request.clone();

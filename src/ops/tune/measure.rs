@@ -17,7 +17,7 @@ use crate::{
     },
     sys::{
         Context, file,
-        process::measure::{self, Usage},
+        process::measure::{self, Run, Usage},
     },
 };
 
@@ -46,7 +46,16 @@ pub(super) fn measure(
             };
             let name = &candidate.variant.name;
             cx.emit(Event::Progress { verb: "Measuring", done, total, detail: name.clone() });
-            match measure::measure(cx, program.path.as_str(), args, limit) {
+            let one = Run {
+                program: program.path.as_str(),
+                args,
+                dir: &cx.env.dir,
+                env: &[],
+                offline: false,
+                limit,
+                limit_hint: "`--limit` sets the time limit of one run",
+            };
+            match measure::measure(cx, &one) {
                 Ok(usage) if round > 0 => usages.push(usage),
                 Ok(_) => {}
                 Err(error) if name == CURRENT => return Err(error),

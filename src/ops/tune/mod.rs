@@ -10,7 +10,6 @@ use camino::{Utf8Path, Utf8PathBuf};
 pub use self::text::format_tune;
 use crate::{
     build::{
-        plan,
         profile::DIST,
         request::BuildRequest,
         tune::{CURRENT, Variant, variants},
@@ -26,7 +25,7 @@ use crate::{
         suggest::nearest,
     },
     ops::dist,
-    sys::{Context, cargo, clock::Stopwatch, fs, host, targets},
+    sys::{Context, cargo, clock::Stopwatch, fs, targets},
 };
 
 /// The directory of the variants, below the target directory.
@@ -90,7 +89,7 @@ pub fn tune(cx: &Context, request: &TuneRequest) -> Result<Tune> {
     })?;
     let targets = targets::known(&workspace.root)?;
     let base = BuildRequest {
-        targets: vec![native_target(&workspace, &targets, &request.build.targets)?],
+        targets: vec![dist::pgo::native_target(&workspace, &targets, &request.build.targets)?],
         bins: vec![binary.clone()],
         pack: false,
         smoke: false,
@@ -118,21 +117,6 @@ pub fn tune(cx: &Context, request: &TuneRequest) -> Result<Tune> {
         args: args.to_vec(),
         rounds: request.rounds,
         variants: variants.collect(),
-    })
-}
-
-/// Returns the one of the chosen targets that this machine can run.
-fn native_target(
-    workspace: &crate::build::workspace::Workspace,
-    targets: &crate::build::target::Targets,
-    requested: &[String],
-) -> Result<String> {
-    let host = host::platform();
-    let chosen = plan::chosen_targets(workspace, targets, requested)?;
-    let native = chosen.iter().find(|target| target.spec.platform.to_string() == host);
-    native.map(|target| target.name.clone()).ok_or_else(|| {
-        Error::usage(format!("no chosen target is for this machine, which is {host}"))
-            .hint("name one with `--target`: a time under an emulator says little")
     })
 }
 

@@ -177,5 +177,9 @@ fn artifact_facts(artifact: &Artifact) -> Option<Value> {
     if let Some(linker) = artifact.linker.as_ref() {
         fields.insert("linker".to_owned(), linker.linker.name().into());
     }
+    // Of the profile, its digest if it is used.
+    if let Some(pgo) = fields.remove("pgo").and(artifact.pgo.as_ref()).filter(|pgo| pgo.used) {
+        fields.insert("pgo".to_owned(), pgo.profile.to_string().into());
+    }
     Some(value)
 }

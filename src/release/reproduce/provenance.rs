@@ -117,6 +117,8 @@ fn request(external: &Value, internal: &Value) -> RecordedRequest {
         linker: LinkerSetting::ALL
             .into_iter()
             .find(|known| Some(known.name()) == linker && *known != LinkerSetting::Auto),
+        pgo_profile: text(external.pointer("/pgoProfile/sha256"))
+            .and_then(|hex| format!("sha256:{hex}").parse().ok()),
         unstable: Unstable::ALL
             .into_iter()
             .filter(|known| switches.iter().any(|switch| switch == known.name()))

@@ -19,7 +19,10 @@ use camino::Utf8Path;
 
 pub use self::root::ProgramRoot;
 #[cfg(target_os = "linux")]
-pub(in crate::sys) use self::{inner::inner, outer::outer};
+pub(in crate::sys) use self::{
+    inner::inner,
+    outer::{leave_network, outer},
+};
 use crate::{
     model::{command::Command, error::Result},
     sys::{
@@ -157,6 +160,10 @@ pub(in crate::sys) fn outer(_: &[std::ffi::OsString]) -> std::result::Result<(),
 pub(in crate::sys) fn inner(args: &[std::ffi::OsString]) -> std::result::Result<(), String> {
     outer(args)
 }
+
+/// Does nothing: other systems have no networks of one process.
+#[cfg(not(target_os = "linux"))]
+pub(in crate::sys) fn leave_network() {}
 
 #[cfg(all(test, target_os = "linux"))]
 mod tests {

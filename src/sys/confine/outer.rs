@@ -101,6 +101,25 @@ fn unshare() -> Result<bool, String> {
     Ok(true)
 }
 
+/// Leaves the network of this process, and of those that it starts, if the system allows that. The user and all files
+/// are as before.
+pub(in crate::sys) fn leave_network() {
+    let (user, group) = (geteuid(), getegid());
+    if raw::unshare(UnshareFlags::NEWNET).is_ok()
+        || raw::unshare(UnshareFlags::NEWNET | UnshareFlags::NEWUSER).is_err()
+    {
+        return;
+    }
+    // Without these, files have the same owners, and the process another name.
+    for (path, text) in [
+        ("/proc/self/setgroups", "deny".to_owned()),
+        ("/proc/self/uid_map", format!("{user} {user} 1", user = user.as_raw())),
+        ("/proc/self/gid_map", format!("{group} {group} 1", group = group.as_raw())),
+    ] {
+        let _ = fs::write(path, text);
+    }
+}
+
 /// Returns whether root can become the user of the program: the root of a container may be its only
 /// user.
 fn has_other_users() -> bool {

@@ -5,6 +5,7 @@
 
 use std::{ffi::OsString, io::Write as _, process::Stdio, time::Duration};
 
+use camino::Utf8Path;
 use wait4::Wait4 as _;
 
 use super::{KeepOutput, Limits, MAX_OUTPUT, Output};
@@ -18,6 +19,9 @@ use crate::{
 
 /// The argument by which the program is started as helper.
 pub(in crate::sys) const VERB: &str = "longshore-measure";
+
+/// The argument for a program that gets no network.
+const OFFLINE: &str = "offline";
 
 /// The bytes of the program's stderr that are kept for an error.
 const MAX_ERRORS: usize = 64 << 10;
@@ -33,25 +37,49 @@ pub struct Usage {
     pub memory: u64,
 }
 
-/// Runs `program` with `args` in the current directory, without input and output, within `limit`.
+/// A run of a program.
+#[derive(Clone, Copy, Debug)]
+pub struct Run<'a> {
+    /// The program.
+    pub program: &'a str,
+    /// Its arguments.
+    pub args: &'a [String],
+    /// The current directory.
+    pub dir: &'a Utf8Path,
+    /// Variables that are set.
+    pub env: &'a [(&'a str, &'a str)],
+    /// Whether it gets no network, if this system allows that.
+    pub offline: bool,
+    /// The time limit.
+    pub limit: Duration,
+    /// The option or setting that changes the limit, for an error.
+    pub limit_hint: &'a str,
+}
+
+/// Runs a program without input and output.
 ///
 /// # Errors
 /// It cannot be started, fails, or takes longer; or an interrupt came.
-pub fn measure(cx: &Context, program: &str, args: &[String], limit: Duration) -> Result<Usage> {
+pub fn measure(cx: &Context, run: &Run<'_>) -> Result<Usage> {
     reentry::check_once(cx)?;
-    let command = Command::new(cx.env.exe.as_str())
-        .args(["zig", VERB, "--", program])
+    let Run { program, args, .. } = *run;
+    let network = if run.offline { OFFLINE } else { "online" };
+    let mut command = Command::new(cx.env.exe.as_str())
+        .args(["zig", VERB, "--", network, program])
         .args(args.iter().cloned())
         .env(reentry::PROBE, VERB)
-        .dir(&cx.env.dir);
+        .dir(run.dir);
+    for (name, value) in run.env {
+        command = command.env(*name, *value);
+    }
     let keep = KeepOutput::Ends(MAX_ERRORS);
-    let limits = Limits { time: Some(limit), output: MAX_OUTPUT, keep };
+    let limits = Limits { time: Some(run.limit), output: MAX_OUTPUT, keep };
     let output = cx.children.output_within(&command, limits)?;
     read_answer(&output).map_err(|how| {
         let shown = Command::new(program).args(args.iter().cloned());
         let error = Error::check(format!("`{shown}` {how}")).detail(output.tail(5));
         match output.timed_out {
-            true => error.hint("`--limit` sets the time limit of one run"),
+            true => error.hint(run.limit_hint),
             false => error.hint("run the command in a shell: it has to succeed without input"),
         }
     })
@@ -75,10 +103,16 @@ fn read_answer(output: &Output) -> std::result::Result<Usage, String> {
 }
 
 /// The helper: runs the program of the arguments, and writes nanoseconds, microseconds of processors, and bytes.
-pub(in crate::sys) fn run(args: &[OsString]) -> std::result::Result<(), String> {
-    let [program, args @ ..] = args.get(4..).unwrap_or_default() else {
+pub(in crate::sys) fn run(
+    args: &[OsString],
+    leave_network: fn(),
+) -> std::result::Result<(), String> {
+    let [network, program, args @ ..] = args.get(4..).unwrap_or_default() else {
         return Err("no program".to_owned());
     };
+    if network == OFFLINE {
+        leave_network();
+    }
     let mut command = std::process::Command::new(program);
     command.args(args).env_remove(reentry::PROBE).stdin(Stdio::null()).stdout(Stdio::null());
     let watch = Stopwatch::start();

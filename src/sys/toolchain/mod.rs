@@ -3,6 +3,7 @@
 
 pub mod build_std;
 pub mod debian;
+pub mod llvm;
 pub mod memory;
 pub mod mimalloc;
 pub mod rust;

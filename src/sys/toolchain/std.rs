@@ -169,7 +169,7 @@ fn library_directory(dir: &Utf8Path) -> Option<Utf8PathBuf> {
     all.find(|dir| dir.join("library/std/Cargo.toml").exists())
 }
 
-fn rustup(cx: &Context, offline: bool, args: &[&str]) -> Result<()> {
+pub(super) fn rustup(cx: &Context, offline: bool, args: &[&str]) -> Result<()> {
     let command = Command::new("rustup").args(args.iter().copied());
     if offline {
         return Err(Error::tool(format!("`{command}` needs the network, and this is `--offline`")));

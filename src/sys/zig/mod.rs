@@ -39,7 +39,7 @@ pub fn reenter() {
     finish(match verb {
         reentry::VERB => write_out(&std::env::var(reentry::PROBE).unwrap_or_default()),
         watchdog::VERB => watchdog::watch(),
-        measure::VERB => measure::run(&args),
+        measure::VERB => measure::run(&args, confine::leave_network),
         confine::OUTER_VERB => confine::outer(&args),
         confine::INNER_VERB => confine::inner(&args),
         "cc" | "c++" => zig::start_zig(verb, args.get(3..).unwrap_or_default()),

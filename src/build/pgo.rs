@@ -1,0 +1,189 @@
+//! Optimisation by a profile of a program's runs: the request, the format of profiles, and the decision.
+
+use camino::Utf8PathBuf;
+
+use crate::model::{
+    digest::Digest,
+    error::{Error, Result},
+    schema::{
+        pgo::{PgoChoice, PgoComparison},
+        tune::Spread,
+    },
+};
+
+/// The request of a build.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum PgoRequest {
+    /// Without a profile.
+    #[default]
+    Off,
+    /// `--pgo`: the program is built, trained and compared first.
+    Train,
+    /// `--pgo-profile`: this file.
+    Profile(Utf8PathBuf),
+    /// The profile of a training, and its comparison, if there is one.
+    Trained(Utf8PathBuf, Option<PgoComparison>),
+    /// A training that made the program no faster: it is built without the profile.
+    Rejected(PgoChoice),
+    /// The build that writes profiles.
+    Instrument,
+}
+
+/// The effect of a request on one build.
+#[derive(Clone, Debug, PartialEq)]
+pub enum PgoBuild {
+    /// The program writes profiles.
+    Instrumented,
+    /// The program is optimised with a profile.
+    Optimised {
+        /// The file that was named.
+        file: Utf8PathBuf,
+        /// Its copy in the cache directory.
+        cached: Utf8PathBuf,
+        /// The entry in the plan and the release.
+        choice: PgoChoice,
+    },
+    /// The profile is recorded, and not used.
+    Plain(PgoChoice),
+}
+
+impl PgoBuild {
+    /// Returns rustc's flag, with its reason. rustc reads `_` for `-`; the crate cc does not, and would give the flag to
+    /// a C compiler with a different LLVM, which rejects the profile.
+    pub fn flag(&self) -> Option<(String, &'static str)> {
+        match self {
+            PgoBuild::Instrumented => {
+                Some(("-Cprofile_generate".to_owned(), "longshore: training of --pgo"))
+            }
+            PgoBuild::Optimised { cached, .. } => {
+                let flag = format!("-Cprofile_use={cached}");
+                Some((flag, "longshore: profile of the program's runs"))
+            }
+            PgoBuild::Plain(_) => None,
+        }
+    }
+
+    /// Returns the entry in the plan and the release.
+    pub fn choice(&self) -> Option<&PgoChoice> {
+        match self {
+            PgoBuild::Instrumented => None,
+            PgoBuild::Optimised { choice, .. } | PgoBuild::Plain(choice) => Some(choice),
+        }
+    }
+
+    /// Returns the digest of the profile that the program is optimised with.
+    pub fn used_profile(&self) -> Option<Digest> {
+        self.choice().filter(|choice| choice.used).map(|choice| choice.profile)
+    }
+}
+
+/// The beginning of a profile that rustc reads (<https://llvm.org/docs/InstrProfileFormat.html>, "Indexed profile
+/// format").
+const INDEXED: [u8; 8] = [0xff, b'l', b'p', b'r', b'o', b'f', b'i', 0x81];
+
+/// The beginning of a file that an instrumented program writes, on a machine with little-endian order.
+const RAW: [u8; 8] = [0x81, b'r', b'f', b'o', b'r', b'p', b'l', 0xff];
+
+/// Checks that a file that begins with `start` is a profile that rustc reads.
+///
+/// # Errors
+/// It is not; the hint is for files of instrumented programs.
+pub fn check_format(path: &str, start: &[u8]) -> Result<()> {
+    if start.starts_with(&INDEXED) {
+        return Ok(());
+    }
+    let error = |found| {
+        Error::usage(format!(
+            "`{path}` is not a profile: expected LLVM's indexed format, found {found}"
+        ))
+    };
+    Err(match start.starts_with(&RAW) {
+        true => error("the raw format, which an instrumented program writes")
+            .hint("`llvm-profdata merge -o FILE.profdata FILE.profraw` converts it"),
+        false => error("something else")
+            .hint("`--pgo` makes a profile, and prints its path; `llvm-profdata merge` makes one of raw files"),
+    })
+}
+
+/// The number of rounds of a comparison. Each program runs all commands once in each.
+pub const ROUNDS: u32 = 10;
+
+/// Returns the times of both programs in seconds, and their noise: the larger range of the middle half of the rounds.
+pub fn compare(plain: Vec<f64>, optimised: Vec<f64>) -> (PgoComparison, f64) {
+    let rounds = plain.len() as u32;
+    let summarize = |mut seconds: Vec<f64>| {
+        seconds.sort_by(f64::total_cmp);
+        let last = seconds.len().saturating_sub(1);
+        let at = |at: usize| seconds.get(at).copied().unwrap_or_default();
+        let median = f64::midpoint(at(last / 2), at(last.div_ceil(2)));
+        let range = at(last - last / 4) - at(last / 4);
+        (Spread { min: at(0), median, max: at(last) }, range)
+    };
+    let ((plain, one), (optimised, other)) = (summarize(plain), summarize(optimised));
+    (PgoComparison { rounds, plain, optimised }, one.max(other))
+}
+
+/// Returns whether the program is faster with its profile, by more than the noise and a hundredth.
+pub fn is_faster(comparison: &PgoComparison, noise: f64) -> bool {
+    let plain = comparison.plain.median;
+    plain - comparison.optimised.median > noise.max(plain / 100.0)
+}
+
+/// The number of functions of a program that are searched for in a profile.
+pub const MAX_FUNCTIONS: usize = 100;
+
+/// Returns whether a profile has one of the functions: their names are in the file as they are in the program. Those of
+/// Rust contain the crate, the package with its version, and the compiler.
+pub fn has_function(profile: &[u8], functions: &[Vec<u8>]) -> bool {
+    let finders = functions.iter().filter(|name| !name.is_empty());
+    finders.into_iter().any(|name| profile.windows(name.len()).any(|window| window == name))
+}
+
+/// Returns the profile's name in the cache directory.
+pub fn file_name(digest: &Digest) -> String {
+    format!("pgo/{}.profdata", digest.hex())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn formats_are_told_apart_by_their_beginning() {
+        assert!(check_format("p", b"\xfflprofi\x81\x0c\0").is_ok());
+        let raw = check_format("p", b"\x81rforpl\xff").unwrap_err();
+        assert!(raw.to_string().contains("raw format"), "{raw}");
+        assert!(check_format("p", b"").unwrap_err().to_string().contains("something else"));
+    }
+
+    #[test]
+    fn the_crate_cc_does_not_read_the_flags() {
+        let (flag, _) = PgoBuild::Instrumented.flag().unwrap();
+        assert!(!flag.starts_with("-Cprofile-generate"), "{flag}");
+    }
+
+    #[test]
+    fn a_gain_has_to_exceed_the_noise() {
+        let times = |median: f64, range: f64| {
+            (0..9).map(|at| median + range * (f64::from(at) - 4.0) / 4.0).collect::<Vec<_>>()
+        };
+        let decide = |plain, optimised| {
+            let (comparison, noise) = compare(plain, optimised);
+            is_faster(&comparison, noise)
+        };
+        assert!(decide(times(1.0, 0.02), times(0.9, 0.02)));
+        assert!(!decide(times(1.0, 0.2), times(0.9, 0.02)));
+        assert!(!decide(times(1.0, 0.0), times(0.995, 0.0)));
+        assert!(!decide(times(1.0, 0.02), times(1.1, 0.02)));
+        let (comparison, noise) = compare(vec![3.0, 1.0, 2.0], vec![1.0, 1.0, 1.0]);
+        assert_eq!((comparison.plain.min, comparison.plain.median), (1.0, 2.0));
+        assert_eq!((comparison.rounds, noise), (3, 2.0));
+    }
+
+    #[test]
+    fn functions_are_found_by_name() {
+        let names = |all: &[&str]| all.iter().map(|it| it.as_bytes().to_vec()).collect::<Vec<_>>();
+        assert!(has_function(b"..._RNvCs1_3app4main...", &names(&["x", "_RNvCs1_3app4main"])));
+        assert!(!has_function(b"..._RNvCs1_3app4mai", &names(&["_RNvCs1_3app4main", ""])));
+    }
+}

@@ -1,0 +1,35 @@
+//! Optimisation by a profile of a program's runs.
+
+use serde::{Deserialize, Serialize};
+
+use super::tune::Spread;
+use crate::model::digest::Digest;
+
+/// The profile of a program, and whether it was optimised with it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub struct PgoChoice {
+    /// The digest of the profile, a file in the indexed format of LLVM.
+    pub profile: Digest,
+    /// Whether the program is optimised with it.
+    pub used: bool,
+    /// The option that chose the profile, and the reason if it is not used.
+    pub origin: String,
+    /// The times of the program with and without the profile; absent if they were not measured.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub comparison: Option<PgoComparison>,
+}
+
+/// The times in seconds of all `check` commands together.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub struct PgoComparison {
+    /// The number of rounds.
+    pub rounds: u32,
+    /// Without the profile.
+    pub plain: Spread,
+    /// With it.
+    pub optimised: Spread,
+}
