@@ -108,25 +108,38 @@ pub fn check_format(path: &str, start: &[u8]) -> Result<()> {
 /// The number of rounds of a comparison. Each program runs all commands once in each.
 pub const ROUNDS: u32 = 10;
 
-/// Returns the times of both programs in seconds, and their noise: the larger range of the middle half of the rounds.
-pub fn compare(plain: Vec<f64>, optimised: Vec<f64>) -> (PgoComparison, f64) {
-    let rounds = plain.len() as u32;
-    let summarize = |mut seconds: Vec<f64>| {
-        seconds.sort_by(f64::total_cmp);
-        let last = seconds.len().saturating_sub(1);
-        let at = |at: usize| seconds.get(at).copied().unwrap_or_default();
-        let median = f64::midpoint(at(last / 2), at(last.div_ceil(2)));
-        let range = at(last - last / 4) - at(last / 4);
-        (Spread { min: at(0), median, max: at(last) }, range)
+/// The smallest share of rounds in which the program has to be faster. That 9 of 10 are faster by chance has a
+/// probability of 1 %, whatever the distribution of times (the sign test).
+const MIN_SHARE: f64 = 0.9;
+
+/// Returns the times in seconds of both programs, which ran one after the other in each round.
+pub fn compare(plain: &[f64], optimised: &[f64]) -> PgoComparison {
+    let summarize = |seconds: &[f64]| {
+        let mut sorted = seconds.to_vec();
+        sorted.sort_by(f64::total_cmp);
+        let last = sorted.len().saturating_sub(1);
+        let at = |at: usize| sorted.get(at).copied().unwrap_or_default();
+        Spread {
+            min: at(0),
+            median: f64::midpoint(at(last / 2), at(last.div_ceil(2))),
+            max: at(last),
+        }
     };
-    let ((plain, one), (optimised, other)) = (summarize(plain), summarize(optimised));
-    (PgoComparison { rounds, plain, optimised }, one.max(other))
+    let faster = plain.iter().zip(optimised).filter(|(plain, optimised)| optimised < plain);
+    PgoComparison {
+        rounds: plain.len() as u32,
+        faster: faster.count() as u32,
+        plain: summarize(plain),
+        optimised: summarize(optimised),
+    }
 }
 
-/// Returns whether the program is faster with its profile, by more than the noise and a hundredth.
-pub fn is_faster(comparison: &PgoComparison, noise: f64) -> bool {
-    let plain = comparison.plain.median;
-    plain - comparison.optimised.median > noise.max(plain / 100.0)
+/// Returns whether the program is faster with its profile in nearly all rounds, and by a hundredth.
+pub fn is_faster(comparison: &PgoComparison) -> bool {
+    let PgoComparison { rounds, faster, plain, optimised } = comparison;
+    f64::from(*faster) >= f64::from(*rounds) * MIN_SHARE
+        && optimised.median < plain.median * 0.99
+        && *rounds > 0
 }
 
 /// The number of functions of a program that are searched for in a profile.
@@ -164,20 +177,24 @@ mod tests {
 
     #[test]
     fn a_gain_has_to_exceed_the_noise() {
-        let times = |median: f64, range: f64| {
-            (0..9).map(|at| median + range * (f64::from(at) - 4.0) / 4.0).collect::<Vec<_>>()
+        let decide = |pairs: &[(f64, f64)]| {
+            let (plain, optimised): (Vec<f64>, Vec<f64>) = pairs.iter().copied().unzip();
+            is_faster(&compare(&plain, &optimised))
         };
-        let decide = |plain, optimised| {
-            let (comparison, noise) = compare(plain, optimised);
-            is_faster(&comparison, noise)
-        };
-        assert!(decide(times(1.0, 0.02), times(0.9, 0.02)));
-        assert!(!decide(times(1.0, 0.2), times(0.9, 0.02)));
-        assert!(!decide(times(1.0, 0.0), times(0.995, 0.0)));
-        assert!(!decide(times(1.0, 0.02), times(1.1, 0.02)));
-        let (comparison, noise) = compare(vec![3.0, 1.0, 2.0], vec![1.0, 1.0, 1.0]);
+        let slower_and_slower: Vec<(f64, f64)> =
+            (1..=10).map(|at| (f64::from(at), f64::from(at) * 0.9)).collect();
+        assert!(decide(&slower_and_slower));
+        let mut by_chance = slower_and_slower;
+        by_chance[3].1 = 5.0;
+        assert!(decide(&by_chance));
+        by_chance[7].1 = 9.0;
+        assert!(!decide(&by_chance));
+        assert!(!decide(&[(1.0, 0.995); 10]));
+        assert!(!decide(&[(1.0, 1.0); 10]));
+        assert!(!decide(&[]));
+        let comparison = compare(&[3.0, 1.0, 2.0], &[1.0, 1.0, 1.0]);
+        assert_eq!((comparison.rounds, comparison.faster), (3, 2));
         assert_eq!((comparison.plain.min, comparison.plain.median), (1.0, 2.0));
-        assert_eq!((comparison.rounds, noise), (3, 2.0));
     }
 
     #[test]

@@ -28,6 +28,8 @@ pub struct PgoChoice {
 pub struct PgoComparison {
     /// The number of rounds.
     pub rounds: u32,
+    /// The number of rounds in which the program was faster with the profile.
+    pub faster: u32,
     /// Without the profile.
     pub plain: Spread,
     /// With it.

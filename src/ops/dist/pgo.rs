@@ -141,17 +141,17 @@ fn decide(
     cx: &Context,
     profile: Utf8PathBuf,
     digest: Digest,
-    comparison: (PgoComparison, f64),
+    comparison: PgoComparison,
 ) -> PgoRequest {
-    let (comparison, noise) = comparison;
-    let (plain, optimised) = (comparison.plain.median, comparison.optimised.median);
+    let PgoComparison { rounds, faster, plain, optimised } = comparison;
+    let (plain, optimised) = (plain.median, optimised.median);
     let times = format!("{optimised:.3} s with the profile, {plain:.3} s without");
-    if is_faster(&comparison, noise) {
+    if is_faster(&comparison) {
         let percent = (1.0 - optimised / plain) * 100.0;
         cx.status("Optimised", format!("by {percent:.1} %: {times}"));
         return PgoRequest::Trained(profile, Some(comparison));
     }
-    let reason = format!("not faster by more than the noise of {noise:.3} s: {times}");
+    let reason = format!("faster in {faster} of {rounds} rounds: {times}");
     cx.warn(format!("the program is released without its profile: {reason}"));
     PgoRequest::Rejected(PgoChoice {
         profile: digest,
@@ -280,14 +280,13 @@ fn run_training(
     Ok(())
 }
 
-/// Runs all commands on both programs for `target` in turn, in rounds. Returns the times, and the noise of a round in
-/// seconds.
+/// Runs all commands on both programs for `target` in turn, in rounds.
 fn run_checks(
     cx: &Context,
     commands: &[PgoCommand],
     target: &str,
     programs: [&Programs; 2],
-) -> Result<(PgoComparison, f64)> {
+) -> Result<PgoComparison> {
     let mut seconds = [Vec::new(), Vec::new()];
     let total = u64::from(ROUNDS + 1) * 2;
     // The first round is not counted.
@@ -310,7 +309,7 @@ fn run_checks(
     }
     cx.emit(Event::ProgressDone);
     let [plain, optimised] = seconds;
-    Ok(compare(plain, optimised))
+    Ok(compare(&plain, &optimised))
 }
 
 fn run(
