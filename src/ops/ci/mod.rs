@@ -220,7 +220,7 @@ fn files_for(
 /// Returns the files of a workspace for these CI systems, each with its current content.
 ///
 /// # Errors
-/// As [`files_for`], or a file cannot be read.
+/// As `files_for`, or a file cannot be read.
 pub fn planned_files(
     workspace: &Workspace,
     providers: &[Provider],
