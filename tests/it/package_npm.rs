@@ -245,9 +245,9 @@ fn the_script_ends_as_the_program_does() {
     assert_eq!((&ran.stdout[..], &ran.stderr[..]), (&b"a b||--c|"[..], &b"error\n"[..]));
     let ran = run("kill -TERM $$", &[]);
     assert_eq!(ran.status.signal(), Some(15), "{ran:?}");
-    // A signal to the script reaches the program.
-    let ran =
-        run("trap 'echo got it; exit 3' TERM; kill -TERM $PPID; while :; do sleep 0.1; done", &[]);
+    // A signal to the script reaches the program, also the first thing that happens.
+    let waits = "i=0; while [ $i -lt 600 ]; do i=$((i+1)); sleep 0.1; done; exit 9";
+    let ran = run(&format!("trap 'echo got it; exit 3' TERM; kill -TERM $PPID; {waits}"), &[]);
     assert_eq!((ran.status.code(), &ran.stdout[..]), (Some(3), &b"got it\n"[..]), "{ran:?}");
 }
 

@@ -31,12 +31,13 @@ try {
       'different platform may lack it',
   );
 }
-const child = spawn(program, process.argv.slice(2), { stdio: 'inherit' });
+// Before the program runs: a signal without a handler would end this script, and leave the program behind.
 for (const signal of ['SIGINT', 'SIGQUIT', 'SIGTERM', 'SIGHUP', 'SIGUSR1', 'SIGUSR2', 'SIGCONT']) {
   // A terminal sends these two to the program itself, too.
   const both = isatty(0) && (signal === 'SIGINT' || signal === 'SIGQUIT');
   process.on(signal, () => both || child.kill(signal));
 }
+const child = spawn(program, process.argv.slice(2), { stdio: 'inherit' });
 child.on('error', (error) => fail(error.message));
 child.on('exit', (code, signal) => {
   if (signal === null) {
