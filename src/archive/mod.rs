@@ -1,5 +1,6 @@
 //! Archives that people download: a tree of files as one file, the same bytes for the same tree.
 
+pub mod arch;
 mod companion;
 pub mod compress;
 pub mod deb;

@@ -134,6 +134,9 @@ pub struct Architecture {
     debian: &'static [(&'static str, &'static [&'static str])],
     /// rpm's names.
     rpm: &'static [RpmArchitecture],
+    /// The names in Arch Linux and Arch Linux ARM, with their variants as for Debian
+    /// (<https://archlinuxarm.org/platforms>).
+    pacman: &'static [(&'static str, &'static [&'static str])],
     /// Names of `uname -m`, each with its variants as for Debian, which are also Python's
     /// (<https://packaging.python.org/en/latest/specifications/platform-compatibility-tags/>).
     uname: &'static [(&'static str, &'static [&'static str])],
@@ -155,6 +158,7 @@ impl Architecture {
             elf: (Machine::X86, 32, Endian::Little),
             debian: &[("i386", &[])],
             rpm: &[RpmArchitecture::new("i686", "x86-32", 1, &[])],
+            pacman: &[],
             uname: &[("i686", &[])],
             manylinux2014: true,
             node: Some("ia32"),
@@ -166,6 +170,7 @@ impl Architecture {
             elf: (Machine::X86_64, 64, Endian::Little),
             debian: &[("amd64", &[])],
             rpm: &[RpmArchitecture::new("x86_64", "x86-64", 1, &[])],
+            pacman: &[("x86_64", &[""])],
             uname: &[("x86_64", &[])],
             manylinux2014: true,
             node: Some("x64"),
@@ -181,6 +186,7 @@ impl Architecture {
                 RpmArchitecture::new("armv6hl", "armv6hl-32", 12, &["v6"]),
                 RpmArchitecture::new("armv5tel", "armv5tel-32", 12, &["v5"]),
             ],
+            pacman: &[("armv7h", &["v7", ""])],
             uname: &[("armv7l", &["v7", ""]), ("armv6l", &["v6"]), ("armv5tel", &["v5"])],
             manylinux2014: true,
             node: Some("arm"),
@@ -192,6 +198,7 @@ impl Architecture {
             elf: (Machine::Aarch64, 64, Endian::Little),
             debian: &[("arm64", &[])],
             rpm: &[RpmArchitecture::new("aarch64", "aarch-64", 19, &[])],
+            pacman: &[("aarch64", &[])],
             uname: &[("aarch64", &[])],
             manylinux2014: true,
             node: Some("arm64"),
@@ -203,6 +210,7 @@ impl Architecture {
             elf: (Machine::Loongarch, 64, Endian::Little),
             debian: &[("loong64", &[])],
             rpm: &[RpmArchitecture::new("loongarch64", "loongarch-64", 23, &[])],
+            pacman: &[],
             uname: &[("loongarch64", &[])],
             manylinux2014: false,
             node: Some("loong64"),
@@ -214,6 +222,7 @@ impl Architecture {
             elf: (Machine::Mips, 64, Endian::Little),
             debian: &[("mips64el", &[])],
             rpm: &[RpmArchitecture::new("mips64el", "mips-64", 11, &[])],
+            pacman: &[],
             uname: &[("mips64", &[])],
             manylinux2014: false,
             node: None,
@@ -225,6 +234,7 @@ impl Architecture {
             elf: (Machine::Ppc64, 64, Endian::Little),
             debian: &[("ppc64el", &[])],
             rpm: &[RpmArchitecture::new("ppc64le", "ppc-64", 16, &[])],
+            pacman: &[],
             uname: &[("ppc64le", &[])],
             manylinux2014: true,
             node: Some("ppc64"),
@@ -236,6 +246,7 @@ impl Architecture {
             elf: (Machine::Riscv, 64, Endian::Little),
             debian: &[("riscv64", &[])],
             rpm: &[RpmArchitecture::new("riscv64", "riscv-64", 22, &[])],
+            pacman: &[],
             uname: &[("riscv64", &[])],
             manylinux2014: false,
             node: Some("riscv64"),
@@ -247,6 +258,7 @@ impl Architecture {
             elf: (Machine::S390, 64, Endian::Big),
             debian: &[("s390x", &[])],
             rpm: &[RpmArchitecture::new("s390x", "s390-64", 15, &[])],
+            pacman: &[],
             uname: &[("s390x", &[])],
             manylinux2014: true,
             node: Some("s390x"),
@@ -286,6 +298,11 @@ impl Architecture {
     /// Returns rpm's names of it; `None` if rpm has none for that variant.
     pub fn rpm(&self, variant: Option<&str>) -> Option<&'static RpmArchitecture> {
         self.rpm.iter().find(|known| is_variant(known.variants, variant))
+    }
+
+    /// Returns the name in Arch Linux; `None` if there is none for that variant.
+    pub fn pacman(&self, variant: Option<&str>) -> Option<&'static str> {
+        name_of_variant(self.pacman, variant)
     }
 
     /// Returns the name that `uname -m` prints for it; `None` if there is none for that variant.

@@ -56,7 +56,7 @@ fn a_missing_library() {
     dist(&workspace, ONE)
         .status(4)
         .stderr("library `nowhere` is missing: no build script links it")
-        .hint("the complete log is")
+        .stderr("the complete log is")
         .run();
 }
 

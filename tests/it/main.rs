@@ -6,6 +6,7 @@
 
 mod agreement;
 mod agreement_peers;
+mod arch;
 mod archive;
 mod attach;
 mod attestation;

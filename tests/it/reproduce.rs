@@ -37,6 +37,7 @@ license = "MIT"
 deb.maintainer = "A <a@example.org>"
 archive.formats = ["tar.gz", "zip"]
 rpm = true
+arch = true
 wheel = true
 npm = true
 installer.url = "https://example.org"

@@ -109,8 +109,9 @@ const BELOW_OPS: &[&str] =
     &["model", "binary", "archive", "image", "verify", "build", "size", "release", "ci", "sys"];
 
 /// Imports that the table does not have. None of them closes a circle.
-const EXCEPTIONS: [(&str, &str); 3] = [
+const EXCEPTIONS: [(&str, &str); 4] = [
     // Names and versions of packages are a part of the plan.
+    ("src/build/plan/arch.rs", "archive"),
     ("src/build/plan/formats.rs", "archive"),
     ("src/build/plan/rpm.rs", "archive"),
     ("src/size/text/human.rs", "verify"),

@@ -177,6 +177,26 @@ pub struct InstallerSettings {
     pub url: Option<String>,
 }
 
+/// `[package.metadata.longshore.arch]`, in the words of PKGBUILD(5).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct ArchPackageSettings {
+    /// Its name; the name of the cargo package when absent.
+    pub name: Option<String>,
+    /// Its release (`pkgrel`); 1 when absent.
+    pub release: Option<String>,
+    /// `Name <mail@example.org>`; the first author when absent.
+    pub packager: Option<String>,
+    /// The packages that it requires; a static program needs none.
+    pub depends: Vec<String>,
+    /// The packages that it conflicts with.
+    pub conflicts: Vec<String>,
+    /// The names that it can be required by.
+    pub provides: Vec<String>,
+    /// The packages that it replaces.
+    pub replaces: Vec<String>,
+}
+
 /// `[package.metadata.longshore.repo]`: the flags of `package repo` for the .deb and .rpm of this package.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]

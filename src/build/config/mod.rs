@@ -13,8 +13,8 @@ pub use archive::{
 };
 use camino::Utf8PathBuf;
 pub use formats::{
-    Access, DebSettings, FormatSetting, HomebrewSettings, InstallerSettings, ModuleSetting,
-    NpmSettings, RepoSettings, RpmSettings, WheelSettings,
+    Access, ArchPackageSettings, DebSettings, FormatSetting, HomebrewSettings, InstallerSettings,
+    ModuleSetting, NpmSettings, RepoSettings, RpmSettings, WheelSettings,
 };
 use serde::Deserialize;
 use serde_json::Value;
@@ -95,6 +95,8 @@ pub struct PackageSettings {
     pub deb: Option<FormatSetting<DebSettings>>,
     /// Its RPM package.
     pub rpm: Option<FormatSetting<RpmSettings>>,
+    /// Its package for Arch Linux.
+    pub arch: Option<FormatSetting<ArchPackageSettings>>,
     /// Its wheel.
     pub wheel: Option<FormatSetting<WheelSettings>>,
     /// Its packages for npm.
@@ -117,6 +119,7 @@ impl PackageSettings {
         let formats = [
             self.deb.as_ref().map(FormatSetting::is_on),
             self.rpm.as_ref().map(FormatSetting::is_on),
+            self.arch.as_ref().map(FormatSetting::is_on),
             self.wheel.as_ref().map(FormatSetting::is_on),
             self.npm.as_ref().map(FormatSetting::is_on),
             self.installer.as_ref().map(FormatSetting::is_on),

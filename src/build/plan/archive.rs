@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
+    arch::plan_arch,
     formats::{self, FormatPlanner},
     rpm::plan_rpm,
     selection::Selection,
@@ -119,6 +120,7 @@ impl ArchivePlanner<'_> {
             checksum_files: self.settings.checksum_files,
             deb: formats.deb()?,
             rpm: plan_rpm(&formats)?,
+            arch: plan_arch(&formats)?,
             wheel: formats.wheel()?,
             npm: formats.npm()?,
             installer: formats.installer()?,

@@ -49,6 +49,7 @@ pub(super) fn check_unique_names(archives: &[Archive]) -> Result<()> {
         let of_target = [
             ("deb", archive.deb.as_ref().map(|deb| deb.name.clone())),
             ("rpm", archive.rpm.as_ref().map(|rpm| rpm.name.clone())),
+            ("arch", archive.arch.as_ref().map(|arch| arch.name.clone())),
             ("wheel", archive.wheel.as_ref().map(|wheel| wheel::normalized_name(&wheel.name))),
             ("npm", npm.map(|npm| npm.name.clone())),
             ("installer", archive.installer.as_ref().map(|installer| installer.name.clone())),

@@ -1,6 +1,7 @@
 //! The plan, a pure function of the workspace, the targets, the request and the facts about the machine.
 //! `plan`, dry runs and CI files need nothing else.
 
+mod arch;
 pub mod archive;
 mod formats;
 pub mod image;

@@ -42,6 +42,8 @@ pub enum ArchiveKind {
     Deb,
     /// An RPM package.
     Rpm,
+    /// A package for Arch Linux.
+    Arch,
     /// A wheel, the package format of Python's installers.
     Wheel,
     /// A package for npm with the binaries of one platform.

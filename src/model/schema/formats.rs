@@ -153,6 +153,35 @@ pub struct Homebrew {
     pub license: Option<String>,
 }
 
+/// A package for Arch Linux.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub struct Arch {
+    /// `pkgname`.
+    pub name: String,
+    /// `pkgver`, without the release.
+    pub version: String,
+    /// `pkgrel`.
+    pub release: String,
+    /// `arch`.
+    pub architecture: String,
+    /// `pkgdesc`.
+    pub description: String,
+    /// `license`: an SPDX expression.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub license: Option<String>,
+    /// `packager`.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub packager: Option<String>,
+    /// `url`.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub url: Option<String>,
+    /// `depends`, `conflicts`, `provides` and `replaces`.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
+    pub relations: BTreeMap<String, Vec<String>>,
+}
+
 /// The settings of packages in repositories for apt and dnf.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::dist::Release;
-pub use super::formats::{Deb, Homebrew, Installer, Npm, Repo, Rpm, Wheel, WheelModule};
+pub use super::formats::{Arch, Deb, Homebrew, Installer, Npm, Repo, Rpm, Wheel, WheelModule};
 use crate::model::{
     machine::Linkage,
     platform::Platform,
@@ -306,6 +306,9 @@ pub struct Archive {
     /// The RPM package.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub rpm: Option<Rpm>,
+    /// The package for Arch Linux.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub arch: Option<Arch>,
     /// The wheel.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub wheel: Option<Wheel>,
@@ -329,6 +332,7 @@ impl Archive {
         let all = [
             ("deb", self.deb.is_some()),
             ("rpm", self.rpm.is_some()),
+            ("arch", self.arch.is_some()),
             ("wheel", self.wheel.is_some()),
             ("npm", self.npm.is_some()),
             ("installer", self.installer.is_some()),

@@ -10,6 +10,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use super::{ArchiveInputs, form::ArchiveForm};
 use crate::{
     archive::{
+        arch,
         compress::ChunkCache,
         deb, is_companion_of, npm, rpm,
         tar::Meta,
@@ -187,6 +188,9 @@ impl<'a> ArchiveContents<'a> {
         match kind {
             ArchiveForm::Deb(deb) => return self.deb(deb)?.installed_tree(),
             ArchiveForm::Rpm(rpm) => return self.rpm(rpm)?.installed_tree(),
+            ArchiveForm::Arch(arch) => {
+                return self.arch(arch)?.tree(|content| self.content_digest(content));
+            }
             ArchiveForm::Wheel(wheel) => return self.wheel(wheel)?.tree(),
             ArchiveForm::Npm(npm) => {
                 return self.npm(npm)?.platform_tree(&plan.platform, self.binaries()?);
@@ -217,7 +221,7 @@ impl<'a> ArchiveContents<'a> {
     }
 
     fn deb<'d>(&'d self, deb: &'d plan::Deb) -> Result<deb::Package<'d>> {
-        let (root, workspace) = (self.inputs.root, self.inputs.workspace);
+        let workspace = self.inputs.workspace;
         let text = |name: &String| {
             let from = self.plan.files.get(name).unwrap_or(name);
             Ok(String::from_utf8_lossy(&fs::read(&workspace.join(from))?).into_owned())
@@ -228,13 +232,11 @@ impl<'a> ArchiveContents<'a> {
             let (content, executable) = self.content(workspace.join(from).as_str())?;
             files.push((to.as_str(), content, executable));
         }
-        let companion =
-            |c: &&'d Companion| Ok((c.install_path.as_str(), fs::read(&root.join(&c.path))?));
         Ok(deb::Package {
             deb,
             epoch: self.inputs.epoch,
             binaries: self.binaries()?,
-            companions: self.companions.iter().map(companion).collect::<Result<_>>()?,
+            companions: self.companion_texts()?,
             licenses: self.plan.licenses.iter().map(text).collect::<Result<_>>()?,
             changelog: changelog.map(|from| fs::read(&workspace.join(from))).transpose()?,
             files,
@@ -242,33 +244,55 @@ impl<'a> ArchiveContents<'a> {
     }
 
     fn rpm<'r>(&'r self, rpm: &'r plan::Rpm) -> Result<rpm::Package<'r>> {
-        let (root, workspace) = (self.inputs.root, self.inputs.workspace);
-        let is_readme =
-            |name: &str| name.to_uppercase().starts_with("README") && !name.contains('/');
-        let (mut licenses, mut docs, mut files) = (Vec::new(), Vec::new(), Vec::new());
-        for (name, from) in &self.plan.files {
-            let content = || self.content(workspace.join(from).as_str()).map(|found| found.0);
-            if self.plan.licenses.contains(name) {
-                licenses.push((name.as_str(), content()?));
-            } else if self.plan.changelog.as_ref() == Some(name) || is_readme(name) {
-                docs.push((name.as_str(), content()?));
-            }
-        }
+        let mut files = Vec::new();
         for (to, from) in &rpm.files {
-            let (content, executable) = self.content(workspace.join(from).as_str())?;
+            let path = self.inputs.workspace.join(from);
+            let (content, executable) = self.content(path.as_str())?;
             files.push((to.as_str(), content, executable));
         }
-        let companion =
-            |c: &&'r Companion| Ok((c.install_path.as_str(), fs::read(&root.join(&c.path))?));
         Ok(rpm::Package {
             rpm,
             epoch: self.inputs.epoch,
             binaries: self.binaries()?,
-            companions: self.companions.iter().map(companion).collect::<Result<_>>()?,
-            licenses,
-            docs,
+            companions: self.companion_texts()?,
+            licenses: self.texts(|name| self.plan.licenses.contains(name))?,
+            docs: self.texts(|name| self.is_doc(name))?,
             files,
         })
+    }
+
+    fn arch<'p>(&'p self, arch: &'p plan::Arch) -> Result<arch::Package<'p>> {
+        Ok(arch::Package {
+            arch,
+            epoch: self.inputs.epoch,
+            binaries: self.binaries()?,
+            companions: self.companion_texts()?,
+            licenses: self.texts(|name| self.plan.licenses.contains(name))?,
+            docs: self.texts(|name| self.is_doc(name))?,
+        })
+    }
+
+    /// Returns the completions and manual pages, by their paths below `/usr`.
+    fn companion_texts(&self) -> Result<Vec<(&str, Vec<u8>)>> {
+        let read = |companion: &&'a Companion| {
+            let bytes = fs::read(&self.inputs.root.join(&companion.path))?;
+            Ok((companion.install_path.as_str(), bytes))
+        };
+        self.companions.iter().map(read).collect()
+    }
+
+    /// Returns the files of archives for which `wanted` is true, by name.
+    fn texts(&self, wanted: impl Fn(&String) -> bool) -> Result<Vec<(&str, Content)>> {
+        self.packed_paths(self.plan.files.keys().filter(|name| wanted(name)))
+            .map(|(name, path)| Ok((name, self.content(path.as_str())?.0)))
+            .collect()
+    }
+
+    /// Returns whether a file is a README or the changelog, and no licence.
+    fn is_doc(&self, name: &String) -> bool {
+        let is_readme = name.to_uppercase().starts_with("README") && !name.contains('/');
+        !self.plan.licenses.contains(name)
+            && (self.plan.changelog.as_ref() == Some(name) || is_readme)
     }
 
     fn wheel<'w>(&'w self, wheel: &'w plan::Wheel) -> Result<wheel::Package<'w>> {
@@ -319,6 +343,16 @@ impl<'a> ArchiveContents<'a> {
         })
     }
 
+    fn content_digest(&self, content: &Content) -> Result<Digest> {
+        match &content.source {
+            ContentSource::Bytes(bytes) => Ok(Digest::sha256(bytes)),
+            ContentSource::Named(name) => {
+                let file = self.files.get(name);
+                Ok(file.ok_or_else(|| Error::build(format!("`{name}` was not read")))?.digest)
+            }
+        }
+    }
+
     /// Returns the contents that `dist.json` records for it.
     ///
     /// # Errors
@@ -332,18 +366,11 @@ impl<'a> ArchiveContents<'a> {
         };
         for (path, entry) in entries {
             let Node::File(content) = &entry.node else { continue };
-            let sha256 = match &content.source {
-                ContentSource::Bytes(bytes) => Digest::sha256(bytes),
-                ContentSource::Named(name) => {
-                    let file = self.files.get(name);
-                    file.ok_or_else(|| Error::build(format!("`{name}` was not read")))?.digest
-                }
-            };
             packed.push(Packed {
                 path: path.join("/"),
                 executable: entry.meta.mode & 0o111 != 0,
                 size: content.size,
-                sha256,
+                sha256: self.content_digest(content)?,
             });
         }
         Ok(packed)
@@ -362,7 +389,9 @@ impl<'a> ArchiveContents<'a> {
         let tree = self.tree(kind)?;
         match kind {
             ArchiveForm::Binaries(format) => format.write(&tree, self, chunks, out),
-            ArchiveForm::Debug => Format::TarZst.write(&tree, self, chunks, out),
+            ArchiveForm::Debug | ArchiveForm::Arch(_) => {
+                Format::TarZst.write(&tree, self, chunks, out)
+            }
             ArchiveForm::Deb(deb) => self.deb(deb)?.write(&tree, self, chunks, out),
             ArchiveForm::Rpm(rpm) => self.rpm(rpm)?.write(&tree, self, chunks, out),
             ArchiveForm::Wheel(wheel) => self.wheel(wheel)?.write(&tree, self, chunks, out),

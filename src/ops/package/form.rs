@@ -1,7 +1,7 @@
 //! The forms of archives, and what each needs: the one list of the formats that have a file for each target.
 
 use crate::{
-    archive::{npm, rpm, wheel},
+    archive::{arch, npm, rpm, wheel},
     model::schema::{
         dist::{self, ArchiveKind},
         packaging::Format,
@@ -16,6 +16,7 @@ pub(in crate::ops) enum ArchiveForm<'a> {
     Debug,
     Deb(&'a plan::Deb),
     Rpm(&'a plan::Rpm),
+    Arch(&'a plan::Arch),
     Wheel(&'a plan::Wheel),
     Npm(&'a plan::Npm),
 }
@@ -35,6 +36,7 @@ impl<'a> ArchiveForm<'a> {
         all.extend(plan.debug.then_some(ArchiveForm::Debug));
         all.extend(plan.deb.as_ref().map(ArchiveForm::Deb));
         all.extend(plan.rpm.as_ref().map(ArchiveForm::Rpm));
+        all.extend(plan.arch.as_ref().map(ArchiveForm::Arch));
         all.extend(plan.wheel.as_ref().map(ArchiveForm::Wheel));
         all.extend(plan.npm.as_ref().map(ArchiveForm::Npm));
         all
@@ -47,6 +49,7 @@ impl<'a> ArchiveForm<'a> {
             ArchiveForm::Debug => ArchiveKind::Debug,
             ArchiveForm::Deb(_) => ArchiveKind::Deb,
             ArchiveForm::Rpm(_) => ArchiveKind::Rpm,
+            ArchiveForm::Arch(_) => ArchiveKind::Arch,
             ArchiveForm::Wheel(_) => ArchiveKind::Wheel,
             ArchiveForm::Npm(_) => ArchiveKind::Npm,
         }
@@ -64,6 +67,7 @@ impl<'a> ArchiveForm<'a> {
                 format!("{}_{version}_{}.deb", deb.name, deb.architecture)
             }
             ArchiveForm::Rpm(rpm) => rpm::file_name(rpm).replace('~', "."),
+            ArchiveForm::Arch(arch) => arch::file_name(arch),
             ArchiveForm::Wheel(wheel) => wheel.file_name(&plan.platform),
             ArchiveForm::Npm(npm) => {
                 npm.file_name(&npm.package_for(&plan.platform).unwrap_or_default())
@@ -77,7 +81,8 @@ impl<'a> ArchiveForm<'a> {
             ArchiveForm::Binaries(_)
             | ArchiveForm::Debug
             | ArchiveForm::Deb(_)
-            | ArchiveForm::Rpm(_) => None,
+            | ArchiveForm::Rpm(_)
+            | ArchiveForm::Arch(_) => None,
             ArchiveForm::Wheel(_) => Some(SizeLimit {
                 bytes: wheel::MAX_SIZE,
                 registry: "PyPI",

@@ -387,6 +387,7 @@ fn packed_archive(archive: &Archive) -> PackedOutput {
         name: match archive.kind {
             ArchiveKind::Deb => without_version(&split('_'), "_"),
             ArchiveKind::Rpm => without_rpm_version(file),
+            ArchiveKind::Arch => without_arch_version(file),
             ArchiveKind::Wheel => without_version(&split('-'), "-"),
             ArchiveKind::Npm => {
                 let version = archive.version.split('+').next().unwrap_or_default();
@@ -417,6 +418,15 @@ fn without_rpm_version(file: &str) -> String {
     let architecture = release.map(|rest| rest.rsplitn(3, '.').take(2).collect::<Vec<_>>());
     match (name, architecture.as_deref()) {
         (Some(name), Some([ending, architecture])) => format!("{name}.{architecture}.{ending}"),
+        _ => file.to_owned(),
+    }
+}
+
+/// Returns the name of a package for Arch Linux without version and release: `NAME-VERSION-RELEASE-ARCH.pkg.tar.zst`.
+fn without_arch_version(file: &str) -> String {
+    let mut parts = file.rsplitn(4, '-');
+    match (parts.next(), parts.nth(2)) {
+        (Some(architecture), Some(name)) => format!("{name}-{architecture}"),
         _ => file.to_owned(),
     }
 }

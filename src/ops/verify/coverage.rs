@@ -144,11 +144,9 @@ fn covered_digests(
         let hex = text.lines().filter_map(|line| line.split_once(' ').map(|(hex, _)| hex));
         covered.images.extend(hex.filter_map(|hex| format!("sha256:{hex}").parse::<Digest>().ok()));
     }
-    for archive in dist
-        .archives
-        .iter()
-        .filter(|archive| !matches!(archive.kind, ArchiveKind::Deb | ArchiveKind::Rpm))
-    {
+    for archive in dist.archives.iter().filter(|archive| {
+        !matches!(archive.kind, ArchiveKind::Deb | ArchiveKind::Rpm | ArchiveKind::Arch)
+    }) {
         let name = archive.path.strip_prefix("archives/").unwrap_or_default();
         if sums.get(name) == Some(archive.sha256) {
             let files = archive.contents.iter();

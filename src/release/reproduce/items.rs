@@ -87,9 +87,11 @@ pub fn items(dist: &Dist) -> Vec<RecordedItem> {
 fn archive_kind(archive: &Archive) -> ArtifactKind {
     match archive.kind {
         ArchiveKind::Binaries | ArchiveKind::Debug => ArtifactKind::Archive,
-        ArchiveKind::Deb | ArchiveKind::Rpm | ArchiveKind::Wheel | ArchiveKind::Npm => {
-            ArtifactKind::Package
-        }
+        ArchiveKind::Deb
+        | ArchiveKind::Rpm
+        | ArchiveKind::Arch
+        | ArchiveKind::Wheel
+        | ArchiveKind::Npm => ArtifactKind::Package,
     }
 }
 

@@ -102,6 +102,9 @@ pub fn resolved_metadata(
         .args(["metadata", "--format-version", "1", "--manifest-path", manifest.as_str()])
         .args(resolution.iter().cloned())
         .dir(&cx.env.dir);
+    // It runs rustc for facts about the platforms, and would keep the answers in the target directory: nothing is written
+    // there before the build.
+    command = command.env("CARGO_CACHE_RUSTC_INFO", "0");
     // The dependencies of other platforms may never have been fetched.
     for platform in platforms {
         command = command.args(["--filter-platform", platform]);
