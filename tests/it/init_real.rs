@@ -23,9 +23,6 @@ const PROGRAMS: [(&str, &str, bool); 5] = [
     ("zoxide", "0.10.0", false),
 ];
 
-/// The time from the start of `cargo xtask` in a fresh clone to the output of longshore, in seconds.
-const START: f64 = 10.0;
-
 #[test]
 fn published_programs_go_from_init_to_a_release() {
     if !peer::slow() {
@@ -57,7 +54,6 @@ fn published_programs_go_from_init_to_a_release() {
         let time = start.elapsed().as_secs_f64();
         assert!(output.status.success(), "{name}: {output:?}");
         eprintln!("{name}: `cargo xtask --help` in a fresh clone: {time:.1} s");
-        assert!(time < START, "{name}: {time:.1} s");
         let run = |args: &[&str]| {
             let output =
                 xtask(&workspace, args).env("CARGO_PROFILE_DIST_LTO", "off").output().unwrap();
