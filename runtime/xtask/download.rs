@@ -166,9 +166,10 @@ fn fetch(url: &str, file: &Path) -> Result<()> {
     wget.args(["-q", "-T", "60", "-O"])
         .arg(file)
         .args(["--", url]);
-    match run_first(&mut [curl, wget])? {
-        true => Ok(()),
-        false => Err(Failure(REMOTE, format!("cannot download {url}"))),
+    if run_first(&mut [curl, wget])? {
+        Ok(())
+    } else {
+        Err(Failure(REMOTE, format!("cannot download {url}")))
     }
 }
 
@@ -216,12 +217,13 @@ fn unpack(format: &str, file: &Path, directory: &Path) -> Result<()> {
         ],
         _ => vec![command("tar", &["-xzf"], &["-C"])],
     };
-    match run_first(&mut commands)? {
-        true => Ok(()),
-        false => Err(Failure(
+    if run_first(&mut commands)? {
+        Ok(())
+    } else {
+        Err(Failure(
             BUILD,
             format!("cannot unpack `{}`", file.display()),
-        )),
+        ))
     }
 }
 

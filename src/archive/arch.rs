@@ -107,9 +107,10 @@ impl Package<'_> {
             put(&format!("/usr/bin/{program}"), content.clone(), 0o755)?;
         }
         for (path, bytes) in &self.companions {
-            match path.contains("/man/") {
-                true => put(&format!("/usr/{path}.gz"), deb::compressed(bytes)?, 0o644)?,
-                false => put(&format!("/usr/{path}"), Content::bytes(&bytes[..]), 0o644)?,
+            if path.contains("/man/") {
+                put(&format!("/usr/{path}.gz"), deb::compressed(bytes)?, 0o644)?;
+            } else {
+                put(&format!("/usr/{path}"), Content::bytes(&bytes[..]), 0o644)?;
             }
         }
         for (directory, files) in [("licenses", &self.licenses), ("doc", &self.docs)] {
@@ -191,11 +192,10 @@ fn properties(tree: &Tree, digest: impl Fn(&Content) -> Result<Digest>) -> Resul
 fn escape(name: &str) -> String {
     let mut escaped = String::new();
     for byte in name.bytes() {
-        match byte.is_ascii_graphic() && !b"\\#=*?[]".contains(&byte) {
-            true => escaped.push(byte.into()),
-            false => {
-                let _ = write!(escaped, "\\{byte:03o}");
-            }
+        if byte.is_ascii_graphic() && !b"\\#=*?[]".contains(&byte) {
+            escaped.push(byte.into());
+        } else {
+            let _ = write!(escaped, "\\{byte:03o}");
         }
     }
     escaped

@@ -143,10 +143,11 @@ impl Package<'_> {
         for (path, bytes) in &self.companions {
             // Debian's zsh searches in a different directory.
             let path = path.replace("zsh/site-functions", "zsh/vendor-completions");
-            match path.contains("/man/") {
-                // Policy, 12.1.
-                true => put(&format!("/usr/{path}.gz"), compressed(bytes)?, false)?,
-                false => put(&format!("/usr/{path}"), Content::bytes(&bytes[..]), false)?,
+            // Policy, 12.1.
+            if path.contains("/man/") {
+                put(&format!("/usr/{path}.gz"), compressed(bytes)?, false)?;
+            } else {
+                put(&format!("/usr/{path}"), Content::bytes(&bytes[..]), false)?;
             }
         }
         let doc = |file: &str| format!("/usr/share/doc/{name}/{file}");

@@ -97,11 +97,12 @@ pub fn check_format(path: &str, start: &[u8]) -> Result<()> {
             "`{path}` is not a profile: expected LLVM's indexed format, found {found}"
         ))
     };
-    Err(match start.starts_with(&RAW) {
-        true => error("the raw format, which an instrumented program writes")
-            .hint("`llvm-profdata merge -o FILE.profdata FILE.profraw` converts it"),
-        false => error("something else")
-            .hint("`--pgo` makes a profile, and prints its path; `llvm-profdata merge` makes one of raw files"),
+    Err(if start.starts_with(&RAW) {
+        error("the raw format, which an instrumented program writes")
+            .hint("`llvm-profdata merge -o FILE.profdata FILE.profraw` converts it")
+    } else {
+        error("something else")
+            .hint("`--pgo` makes a profile, and prints its path; `llvm-profdata merge` makes one of raw files")
     })
 }
 

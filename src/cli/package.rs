@@ -101,9 +101,10 @@ pub(super) fn run(cx: &Context, args: &PackageArgs) -> Result<Status> {
         Some(PackageVerb::List { paths, message_format }) => {
             let mut listed = Vec::new();
             for path in paths {
-                match path.is_dir() {
-                    true => listed.extend(list::list_release(path)?),
-                    false => listed.push(list::list(path)?),
+                if path.is_dir() {
+                    listed.extend(list::list_release(path)?);
+                } else {
+                    listed.push(list::list(path)?);
                 }
             }
             if paths.is_empty() {

@@ -101,9 +101,10 @@ pub(super) fn run(cx: &Context, args: &PushArgs) -> Result<Status> {
         Some(path) => PushSource::Path(path.clone()),
         None => PushSource::Dist(assemble::dist(cx, args.dist.as_deref())?, args.package.clone()),
     };
-    let references = match args.by_digest {
-        true => push::by_digest(&source, &args.references)?,
-        false => args.references.clone(),
+    let references = if args.by_digest {
+        push::by_digest(&source, &args.references)?
+    } else {
+        args.references.clone()
     };
     let request = PushRequest {
         source,

@@ -151,10 +151,7 @@ fn after_every_fault_a_release_is_complete_or_not_public() {
             forge.with(|state| state.digests = at % 2 == 0);
             let count = AtomicUsize::new(0);
             let proxy = Proxy::start(&forge.address, move |asked| {
-                match count.fetch_add(1, Ordering::SeqCst) == at {
-                    true => act(asked),
-                    false => Act::Pass,
-                }
+                if count.fetch_add(1, Ordering::SeqCst) == at { act(asked) } else { Act::Pass }
             });
             let silent = what.starts_with("silent");
             let limit = if silent { SHORT } else { Duration::from_secs(60) };

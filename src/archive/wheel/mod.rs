@@ -299,9 +299,10 @@ impl PackageFiles<'_> {
 
 /// Returns a field of a line of `RECORD`, which is CSV in the dialect of Python's `csv` module.
 fn quoted(field: &str) -> String {
-    match field.contains([',', '"', '\r', '\n']) {
-        true => format!("\"{}\"", field.replace('"', "\"\"")),
-        false => field.to_owned(),
+    if field.contains([',', '"', '\r', '\n']) {
+        format!("\"{}\"", field.replace('"', "\"\""))
+    } else {
+        field.to_owned()
     }
 }
 

@@ -87,10 +87,7 @@ impl EntryCollector<'_> {
     }
 
     fn frames(&mut self, section: &UnwindSection<'_>) -> Option<()> {
-        let endian = match section.words.little {
-            true => RunTimeEndian::Little,
-            false => RunTimeEndian::Big,
-        };
+        let endian = if section.words.little { RunTimeEndian::Little } else { RunTimeEndian::Big };
         let mut table = EhFrame::new(section.bytes, endian);
         table.set_address_size(u8::try_from(section.words.size()).ok()?);
         let bases = BaseAddresses::default().set_eh_frame(section.address);

@@ -63,9 +63,12 @@ pub(in crate::ops) fn find_native_code(
 
 fn in_lock(root: &Utf8Path) -> Result<NativeCode> {
     let lock = fs::read_to_string_if_exists(&root.join("Cargo.lock"))?.unwrap_or_default();
-    Ok(builder_in_lock(&lock).map_or(NativeCode::None, |name| match builds_cxx(name) {
-        true => NativeCode::Cxx(name.to_owned()),
-        false => NativeCode::C(name.to_owned()),
+    Ok(builder_in_lock(&lock).map_or(NativeCode::None, |name| {
+        if builds_cxx(name) {
+            NativeCode::Cxx(name.to_owned())
+        } else {
+            NativeCode::C(name.to_owned())
+        }
     }))
 }
 

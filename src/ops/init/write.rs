@@ -60,9 +60,10 @@ pub fn write(cx: &Context, plan: &InitPlan) -> Result<Init> {
             .map(|(file, ..)| format!("`{}`", file.path))
             .collect();
         directories.remove();
-        return Err(match left.is_empty() {
-            true => error,
-            false => error.hint(format!("these files could not be restored: {}", left.join(", "))),
+        return Err(if left.is_empty() {
+            error
+        } else {
+            error.hint(format!("these files could not be restored: {}", left.join(", ")))
         });
     }
     for (file, ..) in &done {

@@ -61,9 +61,10 @@ pub struct ReleaseRequest {
 pub fn release(cx: &Context, request: &ReleaseRequest) -> Result<Publication> {
     let named = &request.destination;
     let var = |name: &str| cx.env.var(name);
-    let remote = match publish::needs_remote(named, var) {
-        true => git::remote_url(cx, &cx.env.dir, "origin")?,
-        false => None,
+    let remote = if publish::needs_remote(named, var) {
+        git::remote_url(cx, &cx.env.dir, "origin")?
+    } else {
+        None
     };
     let destination = publish::destination(named, var, remote.as_deref())?;
     if destination.token.is_none() && !request.dry_run {

@@ -80,12 +80,10 @@ impl Github<'_> {
         let own = url::is_same_origin(address, &self.destination.api)
             || upload_origin(&self.destination.api)
                 .is_some_and(|origin| url::is_same_origin(address, &origin));
-        match own {
-            true => Ok(address.to_owned()),
-            false => {
-                Err(transport
-                    .error("upload files", "the address for uploads is not one of the forge"))
-            }
+        if own {
+            Ok(address.to_owned())
+        } else {
+            Err(transport.error("upload files", "the address for uploads is not one of the forge"))
         }
     }
 }

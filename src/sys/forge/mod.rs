@@ -65,12 +65,13 @@ pub fn comment<'t>(
 /// Returns the headers that have the token, and those that the API expects.
 fn comment_headers(destination: &Destination) -> Vec<(&'static str, Secret)> {
     let token = destination.token.reveal();
-    match destination.gitlab {
-        true => vec![("private-token", Secret::new(token))],
-        false => vec![
+    if destination.gitlab {
+        vec![("private-token", Secret::new(token))]
+    } else {
+        vec![
             ("x-github-api-version", Secret::new("2022-11-28")),
             ("authorization", Secret::new(format!("Bearer {token}"))),
-        ],
+        ]
     }
 }
 
@@ -79,9 +80,10 @@ fn run(client: &Client<'_>, mut talk: Exchange<'_>) -> Result<CommentOutcome, Re
         client.cx.children.check()?;
         let request = talk.request();
         let what = request.what;
-        let accept = match client.has_header("private-token") {
-            true => "application/json",
-            false => "application/vnd.github+json",
+        let accept = if client.has_header("private-token") {
+            "application/json"
+        } else {
+            "application/vnd.github+json"
         };
         let call = Call {
             method: request.method,

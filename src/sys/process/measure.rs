@@ -78,9 +78,10 @@ pub fn measure(cx: &Context, run: &Run<'_>) -> Result<Usage> {
     read_answer(&output).map_err(|how| {
         let shown = Command::new(program).args(args.iter().cloned());
         let error = Error::check(format!("`{shown}` {how}")).detail(output.tail(5));
-        match output.timed_out {
-            true => error.hint(run.limit_hint),
-            false => error.hint("run the command in a shell: it has to succeed without input"),
+        if output.timed_out {
+            error.hint(run.limit_hint)
+        } else {
+            error.hint("run the command in a shell: it has to succeed without input")
         }
     })
 }

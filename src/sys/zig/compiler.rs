@@ -135,10 +135,8 @@ impl ToolPaths {
         let key = Digest::sha256(words[3..].join("\n").as_bytes()).short();
         let translator = self.dir.join(format!("rust-lld-{}-{key}.sh", target.name));
         write_script(&translator, &script(&words, &[]))?;
-        let own = |arg: &String| match arg.starts_with('-') {
-            true => arg.clone(),
-            false => format!("{OWN}={arg}"),
-        };
+        let own =
+            |arg: &String| if arg.starts_with('-') { arg.clone() } else { format!("{OWN}={arg}") };
         let args: Vec<String> = target.link_args.iter().map(own).collect();
         let text = script(&[&translator], &args);
         let digest = Digest::sha256(text.as_bytes()).short();

@@ -30,6 +30,38 @@ impl Server {
     /// Starts `command` and reads its log, on its standard error, until a line has `ready` in it.
     /// Gives the server and that line.
     pub(crate) fn start(command: &mut Command, ready: &str) -> (Self, String) {
+        let server = Server::spawn(command);
+        let end = Instant::now() + DEADLINE;
+        let mut log = String::new();
+        loop {
+            let left = end.saturating_duration_since(Instant::now());
+            match server.lines.recv_timeout(left) {
+                Ok(line) if line.contains(ready) => return (server, line),
+                Ok(line) => log = log + &line + "\n",
+                Err(RecvTimeoutError::Timeout) => panic!("{command:?} is not ready:\n{log}"),
+                Err(RecvTimeoutError::Disconnected) => panic!("{command:?} ended:\n{log}"),
+            }
+        }
+    }
+
+    /// Starts `command`, a server whose log does not say when it is ready, and waits until it listens on `port` of
+    /// the loopback interface, or ends.
+    pub(crate) fn start_on(command: &mut Command, port: u16) -> Self {
+        let server = Server::spawn(command);
+        let end = Instant::now() + DEADLINE;
+        let mut log = String::new();
+        while TcpStream::connect(("127.0.0.1", port)).is_err() {
+            assert!(Instant::now() < end, "{command:?} does not listen on port {port}:\n{log}");
+            match server.lines.recv_timeout(Duration::from_millis(50)) {
+                Ok(line) => log = log + &line + "\n",
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => panic!("{command:?} ended:\n{log}"),
+            }
+        }
+        server
+    }
+
+    fn spawn(command: &mut Command) -> Self {
         let mut child = command
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -45,46 +77,7 @@ impl Server {
                 let _ = sender.send(line);
             }
         });
-        let server = Server { child, lines };
-        let end = Instant::now() + DEADLINE;
-        let mut log = String::new();
-        loop {
-            let left = end.saturating_duration_since(Instant::now());
-            match server.lines.recv_timeout(left) {
-                Ok(line) if line.contains(ready) => return (server, line),
-                Ok(line) => log = log + &line + "\n",
-                Err(RecvTimeoutError::Timeout) => panic!("{command:?} is not ready:\n{log}"),
-                Err(RecvTimeoutError::Disconnected) => panic!("{command:?} ended:\n{log}"),
-            }
-        }
-    }
-}
-
-impl Server {
-    /// Starts `command`, a server whose log does not say when it is ready, and waits until it listens on `port` of
-    /// the loopback interface.
-    pub(crate) fn start_on(command: &mut Command, port: u16) -> Self {
-        let mut child = command
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap_or_else(|e| panic!("{command:?}: {e}"));
-        let log = child.stderr.take().map(BufReader::new);
-        let (sender, lines) = channel();
-        thread::spawn(move || {
-            for line in log.into_iter().flat_map(BufRead::lines) {
-                let Ok(line) = line else { break };
-                let _ = sender.send(line);
-            }
-        });
-        let server = Server { child, lines };
-        let end = Instant::now() + DEADLINE;
-        while TcpStream::connect(("127.0.0.1", port)).is_err() {
-            assert!(Instant::now() < end, "{command:?} does not listen on port {port}");
-            thread::sleep(Duration::from_millis(50));
-        }
-        server
+        Server { child, lines }
     }
 
     /// Returns its process id.

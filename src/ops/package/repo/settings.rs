@@ -76,9 +76,10 @@ pub(super) fn settings(request: &RepositoryRequest, dist: &Dist) -> Result<Repos
 
 /// Returns whether an archive is added: its package is named, or no package is and `repo` is not false.
 pub(super) fn is_added(request: &RepositoryRequest, dist: &Dist, archive: &Archive) -> bool {
-    match request.packages.is_empty() {
-        true => repo(dist, &archive.package).is_none_or(|repo| !repo.excluded),
-        false => request.packages.contains(&archive.package),
+    if request.packages.is_empty() {
+        repo(dist, &archive.package).is_none_or(|repo| !repo.excluded)
+    } else {
+        request.packages.contains(&archive.package)
     }
 }
 
