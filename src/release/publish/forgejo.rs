@@ -2,12 +2,11 @@
 //! <https://codeberg.org/api/swagger#/repository>.
 
 use serde::Deserialize;
-use serde_json::json;
 
 use super::{
     Destination, Goal, Listing, Protocol, Rank, ReleaseText, RemoteAsset, RemoteRelease, Request,
-    RequestBody, Transport, WriteError, notes,
-    rest::{self, AssetJson, ReleaseJson},
+    RequestBody, Transport, WriteError,
+    rest::{self, AssetJson, Releases},
 };
 use crate::model::{
     error::{Error, Result},
@@ -32,8 +31,8 @@ struct Commit {
 }
 
 impl Forgejo<'_> {
-    fn repository(&self) -> String {
-        format!("{}/repos/{}", self.destination.api, self.destination.repository)
+    fn releases(&self) -> Releases<'_> {
+        Releases::new(self.destination, self.goal)
     }
 
     /// Returns the address of a file's content: that of the web interface, which accepts the token for
@@ -43,62 +42,25 @@ impl Forgejo<'_> {
         let web = api.strip_suffix("/api/v1").unwrap_or(api);
         format!("{web}/attachments/{}", url::encode(asset.uuid.as_deref().unwrap_or_default()))
     }
-
-    fn body(&self, text: &ReleaseText, notes: &str, draft: bool) -> serde_json::Value {
-        json!({
-            "tag_name": self.goal.tag,
-            "name": text.title,
-            "body": notes,
-            "draft": draft,
-            "prerelease": self.goal.prerelease,
-        })
-    }
 }
 
 impl Protocol for Forgejo<'_> {
     fn tag_commit(&self, transport: &dyn Transport) -> Result<Option<String>> {
-        let url = format!("{}/tags/{}", self.repository(), url::encode(&self.goal.tag));
+        let url = format!("{}/tags/{}", self.releases().repository, url::encode(&self.goal.tag));
         let request = Request::get(url, format!("read the tag `{}`", self.goal.tag));
         if let Some(tag) = rest::read::<Tag>(transport, &request)? {
             return Ok(Some(tag.commit.sha));
         }
-        let request = Request::get(self.repository(), "read the repository");
-        let answer = transport.read(&request)?;
-        match answer.status {
-            200 => Ok(None),
-            _ => Err(transport.status_error(&request.what, &answer)),
-        }
+        self.releases().missing_tag(transport)
     }
 
     fn list(&self, transport: &dyn Transport, created: Option<u64>) -> Result<Listing> {
         // Drafts are in it for users that may write.
-        let url = format!("{}/releases?limit=50", self.repository());
-        let request = Request::get(url, "list the releases");
-        let releases = rest::read_pages(transport, request.clone())?;
-        let releases = releases.ok_or_else(|| {
-            transport
-                .error(&request.what, "the repository does not exist, or the token has no access")
-        })?;
-        let mut listing = Listing::default();
-        let content = |asset: &AssetJson| self.content(asset);
-        rest::add_releases(&mut listing, &self.goal.tag, releases, content);
-        if let Some(id) = created.filter(|id| listing.of_tag.iter().all(|one| one.id != *id)) {
-            let url = format!("{}/releases/{id}", self.repository());
-            let request = Request::get(url, "read the draft");
-            let found: Option<ReleaseJson> = rest::read(transport, &request)?;
-            rest::add_releases(&mut listing, &self.goal.tag, found.into_iter().collect(), content);
-        }
-        Ok(listing)
+        self.releases().list(transport, "limit=50", created, |asset| self.content(asset))
     }
 
     fn create(&self, transport: &dyn Transport) -> Result<RemoteRelease, WriteError> {
-        let text = &self.goal.text;
-        let body = self.body(text, &notes::with_marker(text), true);
-        let url = format!("{}/releases", self.repository());
-        let request = Request::json(Method::Post, url, &body, "create the draft");
-        let answer = rest::write(transport, &request)?;
-        let release: ReleaseJson = rest::parse(transport, &request.what, &answer)?;
-        Ok(release.into_release(|asset| self.content(asset)))
+        self.releases().create(transport, |asset| self.content(asset))
     }
 
     fn upload(
@@ -110,7 +72,7 @@ impl Protocol for Forgejo<'_> {
         let Some(entry) = self.goal.files.get(file) else {
             return Err(Error::check("there is no such file").into());
         };
-        let url = format!("{}/releases/{}/assets", self.repository(), release.id);
+        let url = format!("{}/releases/{}/assets", self.releases().repository, release.id);
         let request = Request {
             method: Method::Post,
             url: url::with_parameter(&url, "name", &entry.name),
@@ -129,15 +91,14 @@ impl Protocol for Forgejo<'_> {
         release: &RemoteRelease,
         asset: &RemoteAsset,
     ) -> Result<(), WriteError> {
-        let url = format!("{}/releases/{}/assets/{}", self.repository(), release.id, asset.id);
+        let url =
+            format!("{}/releases/{}/assets/{}", self.releases().repository, release.id, asset.id);
         rest::write(transport, &Request::delete(url, format!("delete `{}`", asset.name)))?;
         Ok(())
     }
 
     fn delete_draft(&self, transport: &dyn Transport, id: u64) -> Result<(), WriteError> {
-        let url = format!("{}/releases/{id}", self.repository());
-        rest::write(transport, &Request::delete(url, "delete the second draft"))?;
-        Ok(())
+        self.releases().delete_draft(transport, id)
     }
 
     fn publish(
@@ -147,9 +108,7 @@ impl Protocol for Forgejo<'_> {
         text: &ReleaseText,
         _: &Rank,
     ) -> Result<(), WriteError> {
-        let body = self.body(text, &text.notes, false);
-        let url = format!("{}/releases/{}", self.repository(), release.id);
-        rest::write(transport, &Request::json(Method::Patch, url, &body, "publish the release"))?;
-        Ok(())
+        let body = self.releases().body(text, &text.notes, false);
+        self.releases().publish(transport, release, &body)
     }
 }

@@ -5,8 +5,8 @@ use serde_json::json;
 
 use super::{
     Destination, Goal, Listing, Protocol, Rank, ReleaseText, RemoteAsset, RemoteRelease, Request,
-    RequestBody, Transport, WriteError, notes,
-    rest::{self, AssetJson, ReleaseJson},
+    RequestBody, Transport, WriteError,
+    rest::{self, AssetJson, Releases},
 };
 use crate::model::{
     error::{Error, Result},
@@ -39,19 +39,19 @@ struct Object {
 }
 
 impl Github<'_> {
-    fn repository(&self) -> String {
-        format!("{}/repos/{}", self.destination.api, self.destination.repository)
+    fn releases(&self) -> Releases<'_> {
+        Releases::new(self.destination, self.goal)
     }
 
     /// Returns the address of a file's content, which the header `Accept` requests ("Get a release asset").
     fn content(&self, asset: &AssetJson) -> String {
-        format!("{}/releases/assets/{}", self.repository(), asset.id)
+        format!("{}/releases/assets/{}", self.releases().repository, asset.id)
     }
 
     /// Returns the request for the files of a release. A release has its files, too, but the documentation sets
     /// no limit for their number there.
     fn assets(&self, transport: &dyn Transport, id: u64) -> Result<Vec<RemoteAsset>> {
-        let url = format!("{}/releases/{id}/assets?per_page=100", self.repository());
+        let url = format!("{}/releases/{id}/assets?per_page=100", self.releases().repository);
         let request = Request::get(url, "list the files of the release");
         let assets: Option<Vec<AssetJson>> = rest::read_pages(transport, request.clone())?;
         let assets =
@@ -60,16 +60,6 @@ impl Github<'_> {
             .into_iter()
             .map(|asset| asset.into_asset(|asset: &AssetJson| self.content(asset)))
             .collect())
-    }
-
-    fn body(&self, text: &ReleaseText, notes: &str, draft: bool) -> serde_json::Value {
-        json!({
-            "tag_name": self.goal.tag,
-            "name": text.title,
-            "body": notes,
-            "draft": draft,
-            "prerelease": self.goal.prerelease,
-        })
     }
 
     /// Returns the address that files are sent to. The token is for the forge alone: the address has to be at
@@ -98,21 +88,18 @@ impl Protocol for Github<'_> {
     fn tag_commit(&self, transport: &dyn Transport) -> Result<Option<String>> {
         let tag = url::encode(&self.goal.tag);
         let what = format!("read the tag `{}`", self.goal.tag);
-        let request = Request::get(format!("{}/git/ref/tags/{tag}", self.repository()), &*what);
+        let request =
+            Request::get(format!("{}/git/ref/tags/{tag}", self.releases().repository), &*what);
         let Some(mut pointer) = rest::read::<Pointer>(transport, &request)? else {
-            let request = Request::get(self.repository(), "read the repository");
-            let answer = transport.read(&request)?;
-            return match answer.status {
-                200 => Ok(None),
-                _ => Err(transport.status_error(&request.what, &answer)),
-            };
+            return self.releases().missing_tag(transport);
         };
         for _ in 0..MAX_TAGS {
             if pointer.object.kind != "tag" {
                 return Ok(Some(pointer.object.sha));
             }
             let sha = url::encode(&pointer.object.sha);
-            let request = Request::get(format!("{}/git/tags/{sha}", self.repository()), &*what);
+            let request =
+                Request::get(format!("{}/git/tags/{sha}", self.releases().repository), &*what);
             let next = rest::read(transport, &request)?;
             pointer = next.ok_or_else(|| transport.error(&what, "its object does not exist"))?;
         }
@@ -120,22 +107,8 @@ impl Protocol for Github<'_> {
     }
 
     fn list(&self, transport: &dyn Transport, created: Option<u64>) -> Result<Listing> {
-        let url = format!("{}/releases?per_page=100", self.repository());
-        let request = Request::get(url, "list the releases");
-        let releases = rest::read_pages(transport, request.clone())?;
-        let releases = releases.ok_or_else(|| {
-            transport
-                .error(&request.what, "the repository does not exist, or the token has no access")
-        })?;
-        let mut listing = Listing::default();
         let content = |asset: &AssetJson| self.content(asset);
-        rest::add_releases(&mut listing, &self.goal.tag, releases, content);
-        if let Some(id) = created.filter(|id| listing.of_tag.iter().all(|one| one.id != *id)) {
-            let url = format!("{}/releases/{id}", self.repository());
-            let request = Request::get(url, "read the draft");
-            let found: Option<ReleaseJson> = rest::read(transport, &request)?;
-            rest::add_releases(&mut listing, &self.goal.tag, found.into_iter().collect(), content);
-        }
+        let mut listing = self.releases().list(transport, "per_page=100", created, content)?;
         for release in &mut listing.of_tag {
             release.assets = self.assets(transport, release.id)?;
         }
@@ -153,12 +126,7 @@ impl Protocol for Github<'_> {
             .hint("name a shorter file with `--notes`")
             .into());
         }
-        let body = self.body(text, &notes::with_marker(text), true);
-        let url = format!("{}/releases", self.repository());
-        let request = Request::json(Method::Post, url, &body, "create the draft");
-        let answer = rest::write(transport, &request)?;
-        let release: ReleaseJson = rest::parse(transport, &request.what, &answer)?;
-        Ok(release.into_release(|asset| self.content(asset)))
+        self.releases().create(transport, |asset| self.content(asset))
     }
 
     fn upload(
@@ -188,15 +156,13 @@ impl Protocol for Github<'_> {
         _: &RemoteRelease,
         asset: &RemoteAsset,
     ) -> Result<(), WriteError> {
-        let url = format!("{}/releases/assets/{}", self.repository(), asset.id);
+        let url = format!("{}/releases/assets/{}", self.releases().repository, asset.id);
         rest::write(transport, &Request::delete(url, format!("delete `{}`", asset.name)))?;
         Ok(())
     }
 
     fn delete_draft(&self, transport: &dyn Transport, id: u64) -> Result<(), WriteError> {
-        let url = format!("{}/releases/{id}", self.repository());
-        rest::write(transport, &Request::delete(url, "delete the second draft"))?;
-        Ok(())
+        self.releases().delete_draft(transport, id)
     }
 
     fn publish(
@@ -206,12 +172,10 @@ impl Protocol for Github<'_> {
         text: &ReleaseText,
         rank: &Rank,
     ) -> Result<(), WriteError> {
-        let mut body = self.body(text, &text.notes, false);
+        let mut body = self.releases().body(text, &text.notes, false);
         // "Specifies whether this release should be set as the latest release […] Drafts and prereleases cannot
         // be set as latest."
         body["make_latest"] = json!(if rank.latest { "true" } else { "false" });
-        let url = format!("{}/releases/{}", self.repository(), release.id);
-        rest::write(transport, &Request::json(Method::Patch, url, &body, "publish the release"))?;
-        Ok(())
+        self.releases().publish(transport, release, &body)
     }
 }

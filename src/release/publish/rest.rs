@@ -1,10 +1,11 @@
 //! JSON that the APIs of GitHub and Forgejo have in common, and lists in pages.
 
 use serde::{Deserialize, de::DeserializeOwned};
+use serde_json::json;
 
 use super::{
-    Download, Listing, OtherRelease, ReleaseText, RemoteAsset, RemoteRelease, Request, Transport,
-    WriteError, notes,
+    Destination, Download, Goal, Listing, OtherRelease, ReleaseText, RemoteAsset, RemoteRelease,
+    Request, Transport, WriteError, notes,
 };
 use crate::model::{
     error::Result,
@@ -87,26 +88,126 @@ impl AssetJson {
     }
 }
 
-/// Adds releases to a listing: those of `tag`, and the other published ones.
-pub(super) fn add_releases(
-    listing: &mut Listing,
-    tag: &str,
-    releases: Vec<ReleaseJson>,
-    location: impl Fn(&AssetJson) -> String,
-) {
-    for release in releases {
-        if release.tag_name == tag {
-            listing.of_tag.push(release.into_release(&location));
-        } else if !release.draft {
-            listing.others.push(OtherRelease {
-                tag: release.tag_name,
-                prerelease: release.prerelease,
-                date: release.published_at,
-            });
+/// The requests for releases that GitHub and Forgejo have in common.
+pub(super) struct Releases<'a> {
+    /// The address of the repository in the API.
+    pub(super) repository: String,
+    goal: &'a Goal,
+}
+
+impl<'a> Releases<'a> {
+    pub(super) fn new(destination: &Destination, goal: &'a Goal) -> Self {
+        let repository = format!("{}/repos/{}", destination.api, destination.repository);
+        Releases { repository, goal }
+    }
+
+    /// Returns `None` for a tag that was not found, if the repository exists.
+    pub(super) fn missing_tag(&self, transport: &dyn Transport) -> Result<Option<String>> {
+        let request = Request::get(self.repository.clone(), "read the repository");
+        let answer = transport.read(&request)?;
+        match answer.status {
+            200 => Ok(None),
+            _ => Err(transport.status_error(&request.what, &answer)),
         }
     }
-    listing.of_tag.sort_by_key(|release| release.id);
-    listing.of_tag.dedup_by_key(|release| release.id);
+
+    /// Returns the releases of the repository, also `created` if the list lacks it. `page` is the parameter for the
+    /// length of a page, and `location` returns the download address of a file.
+    pub(super) fn list(
+        &self,
+        transport: &dyn Transport,
+        page: &str,
+        created: Option<u64>,
+        location: impl Fn(&AssetJson) -> String,
+    ) -> Result<Listing> {
+        let url = format!("{}/releases?{page}", self.repository);
+        let request = Request::get(url, "list the releases");
+        let releases = read_pages(transport, request.clone())?;
+        let releases = releases.ok_or_else(|| {
+            transport
+                .error(&request.what, "the repository does not exist, or the token has no access")
+        })?;
+        let mut listing = Listing::default();
+        self.add(&mut listing, releases, &location);
+        if let Some(id) = created.filter(|id| listing.of_tag.iter().all(|one| one.id != *id)) {
+            let url = format!("{}/releases/{id}", self.repository);
+            let request = Request::get(url, "read the draft");
+            let found: Option<ReleaseJson> = read(transport, &request)?;
+            self.add(&mut listing, found.into_iter().collect(), &location);
+        }
+        Ok(listing)
+    }
+
+    /// Adds releases to a listing: those of the tag, and the other published ones.
+    fn add(
+        &self,
+        listing: &mut Listing,
+        releases: Vec<ReleaseJson>,
+        location: impl Fn(&AssetJson) -> String,
+    ) {
+        for release in releases {
+            if release.tag_name == self.goal.tag {
+                listing.of_tag.push(release.into_release(&location));
+            } else if !release.draft {
+                listing.others.push(OtherRelease {
+                    tag: release.tag_name,
+                    prerelease: release.prerelease,
+                    date: release.published_at,
+                });
+            }
+        }
+        listing.of_tag.sort_by_key(|release| release.id);
+        listing.of_tag.dedup_by_key(|release| release.id);
+    }
+
+    /// Returns the body of a request that creates or publishes the release.
+    pub(super) fn body(&self, text: &ReleaseText, notes: &str, draft: bool) -> serde_json::Value {
+        json!({
+            "tag_name": self.goal.tag,
+            "name": text.title,
+            "body": notes,
+            "draft": draft,
+            "prerelease": self.goal.prerelease,
+        })
+    }
+
+    /// Creates the draft.
+    pub(super) fn create(
+        &self,
+        transport: &dyn Transport,
+        location: impl Fn(&AssetJson) -> String,
+    ) -> Result<RemoteRelease, WriteError> {
+        let text = &self.goal.text;
+        let body = self.body(text, &notes::with_marker(text), true);
+        let url = format!("{}/releases", self.repository);
+        let request = Request::json(Method::Post, url, &body, "create the draft");
+        let answer = write(transport, &request)?;
+        let release: ReleaseJson = parse(transport, &request.what, &answer)?;
+        Ok(release.into_release(location))
+    }
+
+    /// Deletes a second draft of the tag.
+    pub(super) fn delete_draft(
+        &self,
+        transport: &dyn Transport,
+        id: u64,
+    ) -> Result<(), WriteError> {
+        let url = format!("{}/releases/{id}", self.repository);
+        write(transport, &Request::delete(url, "delete the second draft"))?;
+        Ok(())
+    }
+
+    /// Publishes the draft with a body of [`Releases::body`].
+    pub(super) fn publish(
+        &self,
+        transport: &dyn Transport,
+        release: &RemoteRelease,
+        body: &serde_json::Value,
+    ) -> Result<(), WriteError> {
+        let url = format!("{}/releases/{}", self.repository, release.id);
+        write(transport, &Request::json(Method::Patch, url, body, "publish the release"))?;
+        Ok(())
+    }
 }
 
 /// Parses a response.
