@@ -5,7 +5,7 @@ use std::{io::Write, time::Duration};
 use camino::{Utf8Path, Utf8PathBuf};
 use clap::{Args, ValueEnum};
 
-use super::registry::RegistryArgs;
+use super::{assemble, registry::RegistryArgs};
 use crate::{
     model::{
         error::{Error, Result, Status},
@@ -21,8 +21,9 @@ use crate::{
 #[derive(Debug, Args)]
 pub(super) struct VerifyArgs {
     /// Binaries, archives, images (OCI layouts and archives, archives of `docker save`, in registries
-    /// as `HOST/NAME:TAG` or `docker://NAME`), directories of these, or a `dist.json`
-    #[arg(required_unless_present = "explain", value_name = "PATH")]
+    /// as `HOST/NAME:TAG` or `docker://NAME`), directories of these, or a `dist.json` [default:
+    /// `target/dist` here or in a parent directory]
+    #[arg(value_name = "PATH")]
     paths: Vec<Utf8PathBuf>,
     /// Check against the policy of this target [default: that recorded in a `dist.json`, or else no
     /// target]
@@ -128,6 +129,12 @@ impl VerifyArgs {
     }
 }
 
+/// Returns the last release, as a user would name it.
+fn default_path(cx: &Context) -> Result<Utf8PathBuf> {
+    let found = assemble::dist(cx, None)?;
+    Ok(found.strip_prefix(&cx.env.dir).map(Utf8Path::to_path_buf).unwrap_or(found))
+}
+
 /// Verifies, and prints the verdicts.
 pub(super) fn run(cx: &Context, args: &VerifyArgs) -> Result<Status> {
     if let Some(id) = &args.explain {
@@ -135,10 +142,14 @@ pub(super) fn run(cx: &Context, args: &VerifyArgs) -> Result<Status> {
         super::print(&text)?;
         return Ok(Status::Done);
     }
+    let paths = match args.paths.as_slice() {
+        [] => vec![default_path(cx)?],
+        paths => paths.to_vec(),
+    };
     let verification = ops::verify::verify(
         cx,
         &ops::verify::VerifyRequest {
-            paths: args.paths.clone(),
+            paths,
             target: args.target.clone(),
             policy: args.policy.clone(),
             no_workspace: args.no_workspace,

@@ -7,6 +7,7 @@ use std::{
     process::{Command, Output},
 };
 
+use longshore::model::digest::Digest;
 use serde_json::Value;
 
 /// Our own program, stripped: a binary that every machine which runs the tests has.
@@ -89,7 +90,24 @@ fn unreadable_files_are_never_accepted() {
     check(&dir, &["--target", "x86_64-unknown-linux-musk", "good"], 2);
     check(&dir, &["--deny", "statc", "good"], 2);
     check(&dir, &["--deny", "static", "--allow", "static", "good"], 2);
-    check(&dir, &[], 2);
+}
+
+#[test]
+fn the_last_release_is_verified_by_default() {
+    // Outside of this repository, which may have a release.
+    let dir = tempfile::tempdir().unwrap();
+    let error = fails(dir.path(), &[], 1);
+    assert!(error.contains("there is no `target/dist`"), "{error}");
+    let release = dir.path().join("target/dist");
+    let binary = write_binary(&release);
+    let sha256 = Digest::sha256(&binary).to_string();
+    let target = "x86_64-unknown-linux-musl";
+    write_manifest(&release, "linux/amd64/bin/x", target, binary.len(), &sha256);
+    let text = check(dir.path(), &[], 1);
+    assert_eq!(text, check(dir.path(), &["target/dist"], 1));
+    assert!(text.contains("deny static"), "{text}");
+    fs::create_dir(dir.path().join("src")).unwrap();
+    assert!(check(&dir.path().join("src"), &[], 1).contains("deny static"));
 }
 
 #[test]
@@ -160,26 +178,36 @@ fn every_format_reports_the_same() {
     assert!(fs::read_to_string(summary).unwrap().contains("1 refused"));
 }
 
+/// Writes the program of a release, and returns its content.
+fn write_binary(release: &Path) -> Vec<u8> {
+    let bytes = program();
+    fs::create_dir_all(release.join("linux/amd64/bin")).unwrap();
+    write(&release.join("linux/amd64/bin/x"), &bytes, 0o755);
+    bytes
+}
+
+/// Writes the manifest of a release with one program.
+fn write_manifest(release: &Path, path: &str, target: &str, size: usize, sha256: &str) {
+    let artifact = serde_json::json!({
+        "name": "x", "package": "x", "version": "1.0.0", "target": target,
+        "platform": "linux/amd64", "path": path, "size": size, "sha256": sha256,
+        "unstripped": { "size": size, "sha256": sha256 },
+        "allocator": { "allocator": "system", "origin": "test" },
+    });
+    let dist = serde_json::json!({
+        "schema": 1, "release": { "name": "x", "source-date-epoch": 0, "tools": {} },
+        "units": { "compiled": 0, "fresh": 0, "each": [] }, "artifacts": [artifact], "images": [],
+    });
+    fs::write(release.join("dist.json"), dist.to_string()).unwrap();
+}
+
 #[test]
 fn release_manifests_are_compared_with_their_files() {
     let dir = directory("dist");
-    let bytes = program();
-    fs::create_dir_all(dir.join("linux/amd64/bin")).unwrap();
-    write(&dir.join("linux/amd64/bin/x"), &bytes, 0o755);
-    let sha256 = longshore::model::digest::Digest::sha256(&bytes).to_string();
+    let binary = write_binary(&dir);
+    let sha256 = Digest::sha256(&binary).to_string();
     let manifest = |path: &str, target: &str, sha256: &str| {
-        let file = serde_json::json!({ "size": bytes.len(), "sha256": sha256 });
-        let artifact = serde_json::json!({
-            "name": "x", "package": "x", "version": "1.0.0", "target": target,
-            "platform": "linux/amd64", "path": path, "size": bytes.len(), "sha256": sha256,
-            "unstripped": file, "allocator": { "allocator": "system", "origin": "test" },
-        });
-        let release = serde_json::json!({ "name": "x", "source-date-epoch": 0, "tools": {} });
-        let dist = serde_json::json!({
-            "schema": 1, "release": release, "units": { "compiled": 0, "fresh": 0, "each": [] },
-            "artifacts": [artifact], "images": [],
-        });
-        fs::write(dir.join("dist.json"), dist.to_string()).unwrap();
+        write_manifest(&dir, path, target, binary.len(), sha256);
     };
     let target = "x86_64-unknown-linux-musl";
     let (path, other) = ("linux/amd64/bin/x", format!("sha256:{}", "0".repeat(64)));
