@@ -33,7 +33,9 @@ const PROGRAMS: [Program; 4] = [
 const CXX: [Program; 1] = [("native-cxx", "c++", ": is it linked static")];
 
 /// Those with libraries that take long to compile, in the same ways.
-const SLOW: [Program; 4] = [
+const SLOW: [Program; 6] = [
+    ("native-deflate", "libdeflate", ": cbf43926"),
+    ("native-git2", "libgit2 ", ": d670460b4b4aece5915caf5c68d12f560a9fe3e4"),
     ("native-jemalloc", "jemalloc", ": 6291456"),
     ("native-onig", "onig ", ": 12 34"),
     ("native-sqlite", "sqlite ", ": 42"),
@@ -41,9 +43,8 @@ const SLOW: [Program; 4] = [
 ];
 
 /// The same, of packages with C that is linked by zig.
-const SLOW_ZIG: [Program; 3] = [
+const SLOW_ZIG: [Program; 2] = [
     ("native-aws-lc", "aws-lc", ": ba7816bf"),
-    ("native-git2", "libgit2 ", ": d670460b4b4aece5915caf5c68d12f560a9fe3e4"),
     ("native-openssl", "OpenSSL ", ": ba7816bf"),
 ];
 
