@@ -33,7 +33,8 @@ const PROGRAMS: [Program; 4] = [
 const CXX: [Program; 1] = [("native-cxx", "c++", ": is it linked static")];
 
 /// Those with libraries that take long to compile, in the same ways.
-const SLOW: [Program; 6] = [
+const SLOW: [Program; 7] = [
+    ("native-aws-lc", "aws-lc", ": ba7816bf"),
     ("native-deflate", "libdeflate", ": cbf43926"),
     ("native-git2", "libgit2 ", ": d670460b4b4aece5915caf5c68d12f560a9fe3e4"),
     ("native-jemalloc", "jemalloc", ": 6291456"),
@@ -43,10 +44,7 @@ const SLOW: [Program; 6] = [
 ];
 
 /// The same, of packages with C that is linked by zig.
-const SLOW_ZIG: [Program; 2] = [
-    ("native-aws-lc", "aws-lc", ": ba7816bf"),
-    ("native-openssl", "OpenSSL ", ": ba7816bf"),
-];
+const SLOW_ZIG: [Program; 1] = [("native-openssl", "OpenSSL ", ": ba7816bf")];
 
 /// Builds these for both targets, and asserts that each binary is accepted, is static-pie, was linked by `linker`, and
 /// ran.

@@ -20,7 +20,8 @@ const CXX_CRATES: [&str; 5] =
 
 /// Packages with C that rust-lld links for both targets: docs/native.md has the table of what was run. C may need
 /// functions of a compiler that Rust's library does not have.
-pub const TESTED: [&str; 10] = [
+pub const TESTED: [&str; 11] = [
+    "aws-lc-sys",
     "libdeflate-sys",
     "libgit2-sys",
     "libmimalloc-sys",
