@@ -11,7 +11,7 @@ use std::{
 
 use longshore::binary::elf::{StripOptions, strip};
 
-use super::Bench;
+use super::{Bench, source};
 use crate::run::{Result, cargo, repository, step};
 
 const AMD64: &str = "x86_64-unknown-linux-musl";
@@ -150,7 +150,7 @@ fn race(variants: &mut [Variant], args: &[String]) -> Result<()> {
 }
 
 fn presets(bench: &Bench, program: &Program) -> Result<()> {
-    let source = bench.source(program.name, program.version)?;
+    let source = source(program.name, program.version)?;
     let mut variants = vec![plain(bench, &source, "release", program.binary)?];
     if program.best != "release" {
         variants.push(plain(bench, &source, program.best, program.binary)?);
@@ -250,7 +250,7 @@ fn threads(bench: &Bench) -> Result<()> {
 /// Returns a cold `dist` of hexyl for both targets, and one after a clone and `cache restore`.
 fn cache(bench: &Bench) -> Result<()> {
     let Program { name, version, .. } = PROGRAMS[0];
-    let source = bench.source(name, version)?;
+    let source = source(name, version)?;
     let saved = bench.place.join("saved");
     let target = source.join("target");
     let _ = fs::remove_dir_all(&target);
@@ -305,7 +305,7 @@ fn touch(source: &Path) -> Result<()> {
 /// Strip and split of ripgrep with all debug information, for both targets.
 fn symbols(bench: &Bench) -> Result<()> {
     let Program { name, version, binary, .. } = PROGRAMS[1];
-    let source = bench.source(name, version)?;
+    let source = source(name, version)?;
     let target = source.join("target/bench/debug");
     let mut command = Command::new(longshore());
     command.args(["build", "--no-smoke", "--preset", "quick"]);

@@ -8,6 +8,7 @@ use std::{
     process::Command,
 };
 
+use super::clean;
 use crate::run::{Result, cargo, repository, step};
 
 const PROGRAM: &str = include_str!("memory/program.rs");
@@ -75,13 +76,6 @@ fn longshore(functions: &'static str) -> Result<Variant> {
     step(functions, clean(&mut build).current_dir(&source))?;
     let program = source.join("target/dist/linux/amd64/bin/memory");
     Ok(Variant { name: functions, program, times: BTreeMap::new() })
-}
-
-fn clean(command: &mut Command) -> &mut Command {
-    for name in ["RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS", "CARGO_TARGET_DIR"] {
-        command.env_remove(name);
-    }
-    command
 }
 
 /// Runs the program once. Returns the names of the cases in their order.

@@ -4,15 +4,17 @@
 
 use std::{fs, path::PathBuf, time::Duration};
 
-use super::verify::{Tool, row};
+use super::{
+    unstripped,
+    verify::{Tool, row},
+};
 use crate::run::{Result, cargo, find, repository, step};
 
 /// Measures on `file`, or on the unstripped ripgrep that `bench dist` leaves.
 pub(crate) fn size(file: Option<&str>) -> Result {
     step("cargo-longshore", &mut cargo("build --quiet --locked --release --bin cargo-longshore"))?;
     let ours = repository().join("target/release/cargo-longshore");
-    let left = "target/bench/vendor/ripgrep/target/longshore/x86_64-unknown-linux-musl/release/rg";
-    let file = file.map_or_else(|| repository().join(left), PathBuf::from);
+    let file = file.map_or_else(unstripped, PathBuf::from);
     let bytes = fs::metadata(&file)
         .map_err(|error| format!("{}: {error}; name an unstripped program", file.display()))?
         .len();

@@ -10,6 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use super::unstripped;
 use crate::run::{Result, cargo, find, repository, step};
 
 /// The number of files of the system that are verified together.
@@ -25,8 +26,7 @@ const FILE: &str = "{}";
 pub(crate) fn verify(file: Option<&str>) -> Result {
     step("cargo-longshore", &mut cargo("build --quiet --locked --release --bin cargo-longshore"))?;
     let ours = repository().join("target/release/cargo-longshore");
-    let left = "target/bench/vendor/ripgrep/target/longshore/x86_64-unknown-linux-musl/release/rg";
-    let file = file.map_or_else(|| repository().join(left), PathBuf::from);
+    let file = file.map_or_else(unstripped, PathBuf::from);
     let size = fs::metadata(&file)
         .map_err(|error| format!("{}: {error}; name an unstripped program", file.display()))?
         .len();
