@@ -14,7 +14,7 @@ use crate::{
     },
 };
 
-/// Returns the comparison as a table, and the lines for `Cargo.toml` of each of the best variants.
+/// Returns the comparison as a table, and the lines for `Cargo.toml`, or the options, of each of the best variants.
 pub fn format_tune(tune: &Tune) -> String {
     let command: Vec<String> = tune.args.iter().map(|arg| quote(arg)).collect();
     let (rounds, binary) = (tune.rounds, quote(&tune.binary));
@@ -48,6 +48,11 @@ pub fn format_tune(tune: &Tune) -> String {
         variant.name != CURRENT && variant.measured.as_ref().is_some_and(|measured| measured.best)
     });
     for variant in best {
+        if !variant.flags.is_empty() {
+            let (name, flags) = (&variant.name, variant.flags.join(" "));
+            let _ = writeln!(text, "\n# {name}\ncargo longshore dist {flags}");
+            continue;
+        }
         let _ = writeln!(text, "\n# {} in Cargo.toml", variant.name);
         for change in &variant.changes {
             let _ = writeln!(text, "[{}]\n{}", change.table, change.line);
@@ -123,11 +128,12 @@ mod tests {
                     table: "workspace.metadata.longshore".into(),
                     line: "preset = \"size\"".into(),
                 }],
+                flags: Vec::new(),
                 measured,
                 failure: failure.map(str::to_owned),
                 same_as: same_as.map(str::to_owned),
             };
-        let text = format_tune(&Tune {
+        let mut tune = Tune {
             schema: SCHEMA,
             binary: "hexyl".into(),
             package: "hexyl".into(),
@@ -140,7 +146,8 @@ mod tests {
                 variant("preset-size", Some(measured), None, None),
                 variant("preset-quick", None, Some("current"), None),
             ],
-        });
+        };
+        let text = format_tune(&tune);
         assert!(
             text.starts_with("hexyl 0.16.0, x86_64-unknown-linux-musl: 5 runs of `hexyl 'a b'`")
         );
@@ -154,5 +161,9 @@ mod tests {
         let end =
             "# preset-size in Cargo.toml\n[workspace.metadata.longshore]\npreset = \"size\"\n";
         assert!(text.ends_with(end), "{text}");
+        tune.variants[1].name = "pgo".into();
+        tune.variants[1].flags = vec!["--pgo".into()];
+        let text = format_tune(&tune);
+        assert!(text.ends_with("# pgo\ncargo longshore dist --pgo\n"), "{text}");
     }
 }

@@ -114,7 +114,8 @@ fn rows(tune: &Tune) -> String {
         let lines = variant.changes.iter();
         let lines: Vec<String> =
             lines.map(|change| escape(&format!("[{}] {}", change.table, change.line))).collect();
-        let settings = lines.join("<br>");
+        let flags = variant.flags.iter().map(|flag| format!("<code>{}</code>", escape(flag)));
+        let settings = lines.into_iter().chain(flags).collect::<Vec<_>>().join("<br>");
         text += &match (&variant.measured, &variant.same_as) {
             (Some(one), _) => format!(
                 "<tr><th scope=\"row\">{}{name}</th><td>{}</td><td>{}</td><td>{:.2} ms</td>\
@@ -160,6 +161,7 @@ mod tests {
             variants: vec![Variant {
                 name: "current".into(),
                 changes: Vec::new(),
+                flags: Vec::new(),
                 measured: None,
                 failure: Some("<i>".into()),
                 same_as: None,
