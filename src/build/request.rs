@@ -49,8 +49,8 @@ pub struct BuildRequest {
     pub targets: Vec<String>,
     /// `--target-dir`.
     pub target_dir: Option<Utf8PathBuf>,
-    /// The directory in which cargo builds, if it is not that of the target directory: programs that `--pgo` and `tune`
-    /// compare share one. There is no flag.
+    /// The directory in which cargo builds, if it is not that of the target directory: the program that `--pgo` chose
+    /// was built there. There is no flag.
     pub build_dir: Option<Utf8PathBuf>,
     /// `--manifest-path`.
     pub manifest_path: Option<Utf8PathBuf>,

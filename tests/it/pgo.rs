@@ -35,7 +35,7 @@ fn main() {
         Some("copy") => {
             let file = std::env::var("LLVM_PROFILE_FILE").unwrap();
             let start = [0x81, b'r', b'f', b'o', b'r', b'p', b'l', 0xff, 8, 0, 0, 0, 0, 0, 0, 0];
-            std::fs::write(file.replace("%p", "other"), [start, [0; 16]].concat()).unwrap();
+            std::fs::write(file.replace("%p", "other"), [&start[..], &[0; 512]].concat()).unwrap();
         }
         Some("fail") => { eprintln!("it fails"); std::process::exit(3) }
         Some("online") => {

@@ -11,6 +11,7 @@ use crate::{
             Tune,
             tune::{Measured, Spread, Variant},
         },
+        seconds::Seconds,
     },
 };
 
@@ -80,10 +81,10 @@ fn row(text: &mut String, variant: &Variant, width: usize, base: f64) {
                 "{mark} {name:<width$}  {:>9}  {:>9}  {:>9}  {:>4.0} %  {:>8.2}  {:>9}  {:>9}",
                 Size(*size),
                 Size(*compressed),
-                format_time(time.median),
+                Seconds(time.median),
                 spread(time),
                 if base > 0.0 { time.median / base } else { 1.0 },
-                format_time(cpu.median),
+                Seconds(cpu.median),
                 Size(*peak_memory),
             )
         }
@@ -94,15 +95,6 @@ fn row(text: &mut String, variant: &Variant, width: usize, base: f64) {
             writeln!(text, "  {name:<width$}  failed: {why}")
         }
     };
-}
-
-/// Formats seconds in a suitable unit.
-fn format_time(seconds: f64) -> String {
-    match seconds {
-        s if s < 1e-3 => format!("{:.0} µs", s * 1e6),
-        s if s < 1.0 => format!("{:.1} ms", s * 1e3),
-        s => format!("{s:.2} s"),
-    }
 }
 
 #[cfg(test)]

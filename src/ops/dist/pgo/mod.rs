@@ -64,15 +64,14 @@ pub(in crate::ops) fn train(cx: &Context, request: &BuildRequest) -> Result<Buil
     let (profile, digest) = variants.train(&commands.train)?;
     if commands.check.is_empty() {
         cx.warn("`pgo.check` is not set: the gain of the profile is not measured");
-        return Ok(BuildRequest { pgo: PgoRequest::Trained(profile, None), ..request.clone() });
+        return Ok(variants.release(request, PgoRequest::Trained(profile, None)));
     }
     let native = [native_target(&workspace, &variants.known, &request.targets)?];
-    let plain = variants.build("plain", PgoRequest::Off, &native)?;
+    let plain = variants.build(PLAIN, PgoRequest::Off, &native)?;
     let trained = PgoRequest::Trained(profile.clone(), None);
-    let optimised = variants.build("optimised", trained, &native)?;
+    let optimised = variants.build(OPTIMISED, trained, &native)?;
     let comparison = run_checks(cx, &commands.check, &native[0], [&plain, &optimised])?;
-    let pgo = decide(cx, profile, digest, comparison);
-    Ok(BuildRequest { pgo, ..request.clone() })
+    Ok(variants.release(request, decide(cx, profile, digest, comparison)))
 }
 
 /// Returns the commands that a build of `request` would train with.
@@ -97,15 +96,24 @@ pub(in crate::ops) fn train_only(cx: &Context, request: &BuildRequest) -> Result
     let workspace = cargo::workspace(cx, request)?;
     let commands = training::commands(&workspace, request)?;
     commands.train.require()?;
-    let (profile, _) = Variants::begin(cx, &workspace, request)?.train(&commands.train)?;
-    Ok(BuildRequest { pgo: PgoRequest::Trained(profile, None), ..request.clone() })
+    let variants = Variants::begin(cx, &workspace, request)?;
+    let (profile, _) = variants.train(&commands.train)?;
+    Ok(variants.release(request, PgoRequest::Trained(profile, None)))
 }
 
-/// The programs that are built for a training and a comparison. They are compiled in the directory in which the release
-/// is, so that the program that won is not compiled again: cargo keeps the results of different flags side by side.
+/// The names of the programs, which are also those of directories.
+const INSTRUMENTED: &str = "instrumented";
+const PLAIN: &str = "plain";
+const OPTIMISED: &str = "optimised";
+
+/// The programs that are built for a training and a comparison. The release is built in cargo's directory of the one that
+/// won, so that it is not compiled again. Each has its own: with `--remap-path-prefix` among the flags, cargo does not keep
+/// the results of different flags side by side.
 struct Variants<'a> {
     cx: &'a Context,
     known: Targets,
+    /// The directory in which cargo builds without a profile.
+    directory: Utf8PathBuf,
     /// The directory of their outputs and of the profile.
     location: Utf8PathBuf,
     base: BuildRequest,
@@ -134,20 +142,28 @@ impl<'a> Variants<'a> {
         // Other builds change the directory, too.
         let locks = (lock, fs::lock_output(cx, &fs::resolve(&output)?)?);
         let runners = training::runners(cx, chosen_targets(workspace, &known, &request.targets)?)?;
-        let base = BuildRequest {
-            build_dir: Some(directory),
-            pack: false,
-            smoke: false,
-            twice: false,
-            ..request.clone()
-        };
-        Ok(Variants { cx, known, location, base, runners, profdata, _locks: locks })
+        let base = BuildRequest { pack: false, smoke: false, twice: false, ..request.clone() };
+        Ok(Variants { cx, known, directory, location, base, runners, profdata, _locks: locks })
+    }
+
+    /// Returns the directory in which cargo builds a program.
+    fn build_dir(&self, name: &str) -> Option<Utf8PathBuf> {
+        let own = || self.location.join(name).join("build");
+        Some(if name == PLAIN { self.directory.clone() } else { own() })
+    }
+
+    /// Returns the request of the release.
+    fn release(&self, request: &BuildRequest, pgo: PgoRequest) -> BuildRequest {
+        let is_trained = matches!(pgo, PgoRequest::Trained(..));
+        let build_dir = self.build_dir(if is_trained { OPTIMISED } else { PLAIN });
+        BuildRequest { pgo, build_dir, ..request.clone() }
     }
 
     fn build(&self, name: &str, pgo: PgoRequest, targets: &[String]) -> Result<Programs> {
         self.cx.status("Profiling", format!("the program: {name} build"));
         let (target_dir, targets) = (Some(self.location.join(name)), targets.to_vec());
-        let request = BuildRequest { target_dir, targets, pgo, ..self.base.clone() };
+        let build_dir = self.build_dir(name);
+        let request = BuildRequest { target_dir, build_dir, targets, pgo, ..self.base.clone() };
         let (dist, output) = make_one(self.cx, &request)?;
         let programs = dist.artifacts.iter().map(|one| {
             let runner = self.runners.get(&one.target).cloned();
@@ -162,7 +178,7 @@ impl<'a> Variants<'a> {
     /// Returns the profile of the commands, and its digest.
     fn train(&self, commands: &TrainingCommands) -> Result<(Utf8PathBuf, Digest)> {
         let trained: Vec<String> = self.runners.keys().cloned().collect();
-        let instrumented = self.build("instrumented", PgoRequest::Instrument, &trained)?;
+        let instrumented = self.build(INSTRUMENTED, PgoRequest::Instrument, &trained)?;
         let raw = self.location.join("raw");
         run_training(self.cx, &commands.0, (&trained, &instrumented), &raw)?;
         let profile = self.location.join("program.profdata");
