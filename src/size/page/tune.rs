@@ -16,8 +16,9 @@ const TEMPLATE: &str = include_str!("tune.html");
 const CHART: (f64, f64) = (900.0, 440.0);
 const MARGIN: (f64, f64, f64, f64) = (74.0, 170.0, 30.0, 44.0);
 
-/// The height of a label and the greatest width of one.
-const LABEL: (f64, f64) = (15.0, 170.0);
+/// The height of a line of text, the width of a character, and the radius of a point with some space around it.
+const TEXT: (f64, f64) = (15.0, 6.8);
+const POINT: f64 = 8.0;
 
 /// Returns the page: the same bytes for the same values.
 pub fn tune_page(tune: &Tune) -> String {
@@ -93,24 +94,27 @@ fn chart(tune: &Tune) -> String {
     // From top to bottom, so that labels that move down do not cross.
     let mut sorted = all;
     sorted.sort_by(|(_, a), (_, b)| b.size.cmp(&a.size));
-    let mut labels: Vec<(f64, f64)> = Vec::new();
+    let places: Vec<(f64, f64)> =
+        sorted.iter().map(|(_, one)| (x.at(one.time.median), y.at(one.size as f64))).collect();
+    let mut labels: Vec<Label> = Vec::new();
     for (name, one) in sorted {
         let (at, size) = (x.at(one.time.median), y.at(one.size as f64));
-        let label = free_place(&labels, (at, size));
+        let width = name.chars().count() as f64 * TEXT.1;
+        let label = free_place(&labels, &places, (at, size), width);
         labels.push(label);
         let class = if one.best { "s0" } else { "s5" };
         text += &format!(
             "<g class=\"{class}\"><line x1=\"{:.1}\" x2=\"{:.1}\" y1=\"{size:.1}\" y2=\"{size:.1}\"/>\
-             <polyline class=\"grid\" points=\"{at:.1},{size:.1} {:.1},{:.1}\"/>\
+             <polyline points=\"{at:.1},{size:.1} {:.1},{:.1}\"/>\
              <path d=\"M{:.1} {size:.1}a5 5 0 1 0 10 0a5 5 0 1 0 -10 0z\"/>\
              <text x=\"{:.1}\" y=\"{:.1}\">{}</text></g>\n",
             x.at(one.time.min),
             x.at(one.time.max),
-            label.0 - 3.0,
-            label.1 - 4.0,
+            label.x - 3.0,
+            label.y,
             at - 5.0,
-            label.0,
-            label.1,
+            label.x,
+            label.y + 4.0,
             escape(name),
         );
     }
@@ -157,19 +161,39 @@ fn grid(x: &Axis, y: &Axis) -> String {
     text
 }
 
-/// Returns a place for the label of a point: beside it, or as far below as others have to be avoided.
-fn free_place(labels: &[(f64, f64)], point: (f64, f64)) -> (f64, f64) {
-    let (x, y) = (point.0 + 22.0, point.1 - 6.0);
-    let mut at = y;
-    loop {
-        let covered = labels
-            .iter()
-            .filter(|other| (other.0 - x).abs() < LABEL.1 && (other.1 - at).abs() < LABEL.0);
-        match covered.map(|other| other.1).reduce(f64::max) {
-            Some(other) => at = other + LABEL.0,
-            None => return (x, at),
-        }
+/// The rectangle that a label covers, from its left end; `y` is the middle.
+#[derive(Clone, Copy)]
+struct Label {
+    x: f64,
+    y: f64,
+    width: f64,
+}
+
+impl Label {
+    fn covers(&self, other: &Label) -> bool {
+        let across = self.x < other.x + other.width && other.x < self.x + self.width;
+        across && (self.y - other.y).abs() < TEXT.0
     }
+
+    fn covers_point(&self, (x, y): (f64, f64)) -> bool {
+        let across = self.x - POINT < x && x < self.x + self.width + POINT;
+        across && (self.y - y).abs() < TEXT.0 / 2.0 + POINT - 2.0
+    }
+}
+
+/// Returns a place for the label of a point: beside it, or as far below as other labels and points have to be avoided.
+fn free_place(labels: &[Label], points: &[(f64, f64)], point: (f64, f64), width: f64) -> Label {
+    let mut label = Label { x: point.0 + 20.0, y: point.1 - 10.0, width };
+    // Each step passes one of them at least, so that this ends.
+    for _ in 0..=(labels.len() + points.len()) * 4 {
+        let covers = labels.iter().any(|other| label.covers(other))
+            || points.iter().any(|other| label.covers_point(*other));
+        if !covers {
+            break;
+        }
+        label.y += TEXT.0 / 2.0;
+    }
+    label
 }
 
 fn rows(tune: &Tune) -> String {
@@ -230,15 +254,15 @@ mod tests {
     }
 
     #[test]
-    fn labels_do_not_cover_each_other() {
+    fn labels_cover_neither_labels_nor_points() {
+        let points: Vec<(f64, f64)> =
+            (0..20).map(|at| (f64::from(at * 7 % 30), f64::from(at % 3))).collect();
         let mut labels = Vec::new();
-        for at in 0..20 {
-            let label = free_place(&labels, (f64::from(at), f64::from(at % 3)));
+        for point in &points {
+            let label = free_place(&labels, &points, *point, 60.0);
+            assert!(!points.iter().any(|point| label.covers_point(*point)));
+            assert!(!labels.iter().any(|other| label.covers(other)));
             labels.push(label);
-        }
-        for (at, one) in labels.iter().enumerate() {
-            let others = labels.iter().skip(at + 1);
-            assert!(others.into_iter().all(|other| (one.1 - other.1).abs() >= LABEL.0));
         }
     }
 
