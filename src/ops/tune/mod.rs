@@ -85,8 +85,11 @@ pub fn tune(cx: &Context, request: &TuneRequest) -> Result<Tune> {
         ));
     };
     if request.build.pgo == PgoRequest::Train {
-        return Err(Error::usage("`tune` measures a training as the variant `pgo`, and `--pgo` requests one for all variants")
-            .hint("leave out `--pgo`: `--variant pgo` measures only that"));
+        return Err(Error::usage(
+            "`tune` measures a training as the variant `pgo`, and `--pgo` requests one for all \
+             variants",
+        )
+        .hint("leave out `--pgo`: `--variant pgo` measures only that"));
     }
     let location = workspace.target_directory.join(DIRECTORY);
     fs::create_dir_all(&location)?;

@@ -93,7 +93,7 @@ fn chart(tune: &Tune) -> String {
     text += &format!("<polyline class=\"s0\" points=\"{}\"/>\n", points.join(" "));
     // From top to bottom, so that labels that move down do not cross.
     let mut sorted = all;
-    sorted.sort_by(|(_, a), (_, b)| b.size.cmp(&a.size));
+    sorted.sort_by_key(|(_, one)| std::cmp::Reverse(one.size));
     let places: Vec<(f64, f64)> =
         sorted.iter().map(|(_, one)| (x.at(one.time.median), y.at(one.size as f64))).collect();
     let mut labels: Vec<Label> = Vec::new();

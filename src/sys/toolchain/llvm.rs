@@ -18,8 +18,8 @@ fn profdata_path(rust: &Rust) -> Utf8PathBuf {
     rust.sysroot.join("lib/rustlib").join(&rust.host).join("bin/llvm-profdata")
 }
 
-/// Returns the path of `llvm-profdata`. If it is missing, it is installed by rustup, else that of the same LLVM in `PATH` is
-/// used, as a distribution's rustc has it.
+/// Returns the path of `llvm-profdata`. If it is missing, it is installed by rustup, else that of the same LLVM in
+/// `PATH` is used, as a distribution's rustc has it.
 ///
 /// # Errors
 /// It cannot be installed, and `PATH` has none of this LLVM: all attempts, and the reason why each failed.
@@ -80,7 +80,10 @@ pub fn merge_profiles(
     if output.success() {
         return Ok(());
     }
-    Err(Error::build(format!("the profiles of the training cannot be merged: `{command}` ended with {}", output.ending()))
+    Err(Error::build(format!(
+        "the profiles of the training cannot be merged: `{command}` ended with {}",
+        output.ending()
+    ))
         .detail(output.tail(5))
         .hint(
             "a program that another compiler instrumented writes its profile there, too: start it without the variable \

@@ -39,7 +39,8 @@ use crate::{
     verify::Settings,
 };
 
-/// The directory of the instrumented program, the profiles and the compared programs, below the one in which cargo builds.
+/// The directory of the instrumented program, the profiles and the compared programs, below the one in which cargo
+/// builds.
 const DIRECTORY: &str = "pgo";
 
 /// The number of bytes at the beginning of a profile that show its format.
@@ -106,9 +107,9 @@ const INSTRUMENTED: &str = "instrumented";
 const PLAIN: &str = "plain";
 const OPTIMISED: &str = "optimised";
 
-/// The programs that are built for a training and a comparison. The release is built in cargo's directory of the one that
-/// won, so that it is not compiled again. Each has its own: with `--remap-path-prefix` among the flags, cargo does not keep
-/// the results of different flags side by side.
+/// The programs that are built for a training and a comparison. The release is built in cargo's directory of the one
+/// that won, so that it is not compiled again. Each has its own: with `--remap-path-prefix` among the flags, cargo does
+/// not keep the results of different flags side by side.
 struct Variants<'a> {
     cx: &'a Context,
     known: Targets,

@@ -173,7 +173,8 @@ pub(super) fn run_training(
                 command.args.join(" ")
             ))
             .hint(
-                "a profile is written when the program returns from `main` or calls `exit`: not by `_exit`, and not if it becomes another program by `exec`",
+                "a profile is written when the program returns from `main` or calls `exit`: not by `_exit`, and \
+                 not if it becomes another program by `exec`",
             ));
         }
         written = names;
