@@ -113,7 +113,7 @@ pub const ROUNDS: u32 = 10;
 /// probability of 1 %, whatever the distribution of times (the sign test).
 const MIN_SHARE: f64 = 0.9;
 
-/// Returns the times in seconds of both programs, which ran one after the other in each round.
+/// Returns the comparison of times in seconds of both programs, which ran one after the other in each round.
 pub fn compare(plain: &[f64], optimised: &[f64]) -> PgoComparison {
     let summarize = |seconds: &[f64]| {
         let mut sorted = seconds.to_vec();

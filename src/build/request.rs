@@ -49,6 +49,9 @@ pub struct BuildRequest {
     pub targets: Vec<String>,
     /// `--target-dir`.
     pub target_dir: Option<Utf8PathBuf>,
+    /// The directory in which cargo builds, if it is not that of the target directory: the program that `--pgo` chose
+    /// was built there. There is no flag.
+    pub build_dir: Option<Utf8PathBuf>,
     /// `--manifest-path`.
     pub manifest_path: Option<Utf8PathBuf>,
     /// `--config`, each `KEY=VALUE` or the path of a file.
@@ -94,6 +97,7 @@ impl Default for BuildRequest {
             debug_files: false,
             targets: Vec::new(),
             target_dir: None,
+            build_dir: None,
             manifest_path: None,
             config: Vec::new(),
             locked: true,

@@ -1,7 +1,7 @@
 //! The variants of a program that `tune` compares: the current settings, and these with one change each.
 
 use crate::{
-    build::{profile::DIST, request::BuildRequest},
+    build::{pgo::PgoRequest, profile::DIST, request::BuildRequest},
     model::schema::{
         allocator::AllocatorSetting, linker::LinkerSetting, memory::MemoryFunctions,
         profile::Preset, tune::Change,
@@ -10,6 +10,9 @@ use crate::{
 
 /// The name of the variant without a change.
 pub const CURRENT: &str = "current";
+
+/// The name of the variant that is optimised by a profile of the package's training.
+pub const PGO: &str = "pgo";
 
 /// The table of the settings for all packages.
 const SETTINGS: &str = "workspace.metadata.longshore";
@@ -29,6 +32,8 @@ pub struct Variant {
     pub name: String,
     /// The settings that differ from the current ones.
     pub changes: Vec<Change>,
+    /// The options of `dist` that differ from the current ones.
+    pub flags: Vec<String>,
     /// The request with these settings.
     pub request: BuildRequest,
 }
@@ -39,10 +44,16 @@ pub fn variants(request: &BuildRequest, profile: &str) -> Vec<Variant> {
     let variant = |name: &str, table: &str, line: String, request: BuildRequest| Variant {
         name: name.to_owned(),
         changes: vec![Change { table: table.to_owned(), line }],
+        flags: Vec::new(),
         request,
     };
-    let same = request.clone();
-    let mut all = vec![Variant { name: CURRENT.to_owned(), changes: Vec::new(), request: same }];
+    let unchanged = |name: &str, flags: &[&str], request: BuildRequest| Variant {
+        name: name.to_owned(),
+        changes: Vec::new(),
+        flags: flags.iter().map(|flag| (*flag).to_owned()).collect(),
+        request,
+    };
+    let mut all = vec![unchanged(CURRENT, &[], request.clone())];
     if profile == DIST {
         all.extend(Preset::ALL.map(|preset| {
             let request = BuildRequest { preset: Some(preset), ..request.clone() };
@@ -70,6 +81,8 @@ pub fn variants(request: &BuildRequest, profile: &str) -> Vec<Variant> {
         let line = format!("linker = \"{}\"", linker.name());
         variant(&format!("linker-{}", linker.name()), SETTINGS, line, request)
     }));
+    let trained = BuildRequest { pgo: PgoRequest::Train, ..request.clone() };
+    all.push(unchanged(PGO, &["--pgo"], trained));
     all
 }
 
@@ -81,7 +94,7 @@ mod tests {
     fn each_variant_has_one_change_and_a_name_of_its_own() {
         let all = variants(&BuildRequest::default(), DIST);
         assert_eq!(all[0].changes, []);
-        assert!(all[1..].iter().all(|variant| variant.changes.len() == 1));
+        assert!(all[1..].iter().all(|variant| variant.changes.len() + variant.flags.len() == 1));
         let mut names: Vec<_> = all.iter().map(|variant| &variant.name).collect();
         names.sort();
         names.dedup();

@@ -87,6 +87,18 @@ pub struct Bin {
 }
 
 impl Workspace {
+    /// Returns the directory of the result.
+    pub fn output_directory(&self) -> Utf8PathBuf {
+        self.target_directory.join("dist")
+    }
+
+    /// Returns the directory in which cargo builds: a separate one, since the host's part of a build with the profile
+    /// `dist` goes to `dist` below it, which is the directory of the result; and since different flags than those of
+    /// everyday builds would make both compile everything again each time.
+    pub fn build_directory(&self) -> Utf8PathBuf {
+        self.target_directory.join("longshore")
+    }
+
     /// Returns the workspace that `metadata` (made with `--no-deps`) describes. `root_manifest` is the
     /// content of its `Cargo.toml`: metadata does not show whether `default-members` is set there.
     ///

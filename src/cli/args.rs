@@ -254,6 +254,7 @@ impl BuildArgs {
             debug_files: self.debug_files,
             targets: self.targets.clone(),
             target_dir: self.target_dir.clone(),
+            build_dir: None,
             manifest_path: self.manifest_path.clone(),
             config: self.config.clone(),
             locked: !self.no_locked,

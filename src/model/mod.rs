@@ -15,6 +15,7 @@ pub mod platform;
 pub mod provider;
 pub mod reference;
 pub mod schema;
+pub mod seconds;
 pub mod secret;
 pub mod source;
 pub mod suggest;

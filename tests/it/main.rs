@@ -68,6 +68,7 @@ mod package_wheel;
 mod paths;
 mod peers;
 mod pgo;
+mod pgo_input;
 mod plan;
 mod provenance;
 mod publish;

@@ -1,4 +1,4 @@
-//! Optimisation by a profile: training, comparison, reproducibility, and what is wrong with profiles and commands.
+//! Optimisation by a profile: training, comparison and reproducibility.
 
 use std::fs;
 
@@ -8,18 +8,20 @@ use crate::support::{
     command::{Test, cache, longshore},
     git::committed,
     peer,
-    workspace::{Workspace, manifest},
+    workspace::Workspace,
 };
 
 /// The target of this machine, which can run the programs.
 #[cfg(target_arch = "x86_64")]
-const NATIVE: &str = "x86_64-unknown-linux-musl";
+pub(crate) const NATIVE: &str = "x86_64-unknown-linux-musl";
 #[cfg(target_arch = "aarch64")]
-const NATIVE: &str = "aarch64-unknown-linux-musl";
+pub(crate) const NATIVE: &str = "aarch64-unknown-linux-musl";
 
-/// A program with functions that stay, one of which is called often; with the argument `loop` it does not end, and with
-/// `abort` it writes no profile.
+/// A program with functions that stay, one of which is called often. Its argument makes it fail, not end, end without a
+/// profile, or write another file where profiles are.
 const MAIN: &str = r#"
+use std::{os::unix::process::CommandExt, process::Command};
+extern "C" { fn _exit(code: i32) -> !; }
 #[inline(never)]
 fn often(n: u64) -> u64 { if n % 3 == 0 { n.rotate_left(7) ^ 5 } else { n.wrapping_mul(31) } }
 #[inline(never)]
@@ -28,6 +30,13 @@ fn main() {
     match std::env::args().nth(1).as_deref() {
         Some("loop") => loop { std::thread::park() },
         Some("abort") => std::process::abort(),
+        Some("_exit") => unsafe { _exit(0) },
+        Some("exec") => panic!("{}", Command::new("sh").args(["-c", ":"]).exec()),
+        Some("copy") => {
+            let file = std::env::var("LLVM_PROFILE_FILE").unwrap();
+            let start = [0x81, b'r', b'f', b'o', b'r', b'p', b'l', 0xff, 8, 0, 0, 0, 0, 0, 0, 0];
+            std::fs::write(file.replace("%p", "other"), [&start[..], &[0; 512]].concat()).unwrap();
+        }
         Some("fail") => { eprintln!("it fails"); std::process::exit(3) }
         Some("online") => {
             let error = std::net::UdpSocket::bind("0.0.0.0:0").and_then(|it| it.connect("192.0.2.1:9"));
@@ -41,13 +50,13 @@ fn main() {
 }
 "#;
 
-fn program(settings: &str) -> Workspace {
+pub(crate) fn program(settings: &str) -> Workspace {
     Workspace::empty()
         .package("hello", &format!("[workspace]\n[package.metadata.longshore.pgo]\n{settings}"))
         .file("src/main.rs", MAIN)
 }
 
-fn build(workspace: &Workspace, args: &str) -> Test {
+pub(crate) fn build(workspace: &Workspace, args: &str) -> Test {
     let all =
         format!("build --message-format json --preset quick --no-smoke --target {NATIVE} {args}");
     longshore(workspace, &all)
@@ -71,6 +80,8 @@ fn a_program_is_trained_compared_and_rebuilt_with_its_profile() {
     let profile = workspace.path("target/longshore/pgo/program.profdata");
     let digest = longshore::model::digest::Digest::sha256(&fs::read(&profile).unwrap());
     assert_eq!(pgo["profile"], digest.to_string());
+    // The program that won is the release: nothing is compiled after the comparison.
+    assert_eq!(json["units"]["compiled"], 0, "{:#}", json["units"]);
     // With a given profile, two directories give the same bytes, which are not those without.
     let digests: Vec<Value> = ["one", "a longer name"]
         .map(|name| {
@@ -88,7 +99,10 @@ fn a_program_is_trained_compared_and_rebuilt_with_its_profile() {
     assert_eq!(digests[0], digests[1]);
     let plain = build(&workspace, "").run().json();
     assert!(recorded(&plain).is_null());
-    assert_ne!(plain["artifacts"][0]["sha256"], digests[0]);
+    let plain = &plain["artifacts"][0]["sha256"];
+    assert_ne!(*plain, digests[0]);
+    let won = if pgo["used"] == true { &digests[0] } else { plain };
+    assert_eq!(json["artifacts"][0]["sha256"], *won);
     // The profile of this program fits no other one.
     let other = Workspace::empty().package("other", "[workspace]\n").file("src/main.rs", MAIN);
     build(&other, "--pgo-profile")
@@ -97,37 +111,6 @@ fn a_program_is_trained_compared_and_rebuilt_with_its_profile() {
         .stderr("has no function of the program for")
         .hint("it is of another program, version or compiler")
         .run();
-}
-
-#[test]
-fn what_is_wrong_with_a_training_is_reported() {
-    let without = Workspace::hello();
-    build(&without, "--pgo").status(2).stderr("no package has any").hint("set `train = [[").run();
-    let misnamed = program("train = [[\"helo\"]]\n");
-    build(&misnamed, "--pgo").status(2).stderr("starts `helo`").hint("did you mean `hello`?").run();
-    let workspace = program("train = [[\"hello\", \"fail\"]]\ntimeout = 2\n");
-    let again = |command: &str| {
-        let text = format!(
-            "[workspace]\n[package.metadata.longshore.pgo]\ntrain = [[\"hello\", \"{command}\"]]\ntimeout = 2\n"
-        );
-        workspace.write("Cargo.toml", &manifest("hello", &text));
-        build(&workspace, "--pgo")
-    };
-    again("fail").status(1).stderr("ended with exit status: 3").stderr("it fails").run();
-    again("loop").status(1).stderr("ended with a timeout").hint("`timeout` in").run();
-    again("abort").status(1).stderr("signal: 6").run();
-}
-
-#[test]
-fn what_is_wrong_with_a_profile_is_reported() {
-    let workspace = Workspace::hello().file("text", "not a profile");
-    fs::write(workspace.path("raw"), b"\x81rforpl\xff and more").unwrap();
-    let with = |file: &str| build(&workspace, "--pgo-profile").arg(file);
-    with("missing").status(2).stderr("there is no profile").run();
-    with("text").status(2).stderr("expected LLVM's indexed format, found something else").run();
-    with("raw").status(2).stderr("found the raw format").hint("`llvm-profdata merge").run();
-    let both = build(&workspace, "--pgo --pgo-profile text");
-    both.status(2).stderr("cannot be used with").run();
 }
 
 #[test]

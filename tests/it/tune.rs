@@ -62,12 +62,36 @@ fn variants_are_measured_and_equal_ones_built_once() {
 }
 
 #[test]
+fn a_profile_of_the_training_is_a_variant() {
+    let workspace = Workspace::empty()
+        .package(
+            "hello",
+            "[workspace]\n[workspace.metadata.longshore]\npreset = \"quick\"\n\
+             [package.metadata.longshore.pgo]\ntrain = [[\"hello\", \"3\"]]\n",
+        )
+        .file("src/main.rs", MAIN);
+    let tune = |command: &str| {
+        let args = format!(
+            "tune --message-format json --target {NATIVE} --rounds 1 --variant pgo -- {command}"
+        );
+        longshore(&workspace, &args)
+    };
+    let json = tune("hello 2").absent("has the measured command").run().json();
+    let pgo = &json["variants"][1];
+    assert_eq!((&pgo["name"], &pgo["flags"][0]), (&"pgo".into(), &"--pgo".into()));
+    assert!(pgo["measured"]["size"].as_u64() > Some(0), "{pgo:#}");
+    tune("hello 3").stderr("`pgo.train` has the measured command").absent("Compiling").run();
+}
+
+#[test]
 fn what_cannot_be_measured_is_named() {
     let workspace = program("preset = \"quick\"\n");
     let tune =
         |args: &str| longshore(&workspace, &format!("tune --target {NATIVE} --rounds 1 {args}"));
     tune("").status(2).stderr("there is no command to measure").run();
     tune("--variant preset-sise -- hello 1").status(2).stderr("did you mean `preset-size`?").run();
+    tune("--variant pgo -- hello 1").status(2).stderr("no package has any").run();
+    tune("--pgo -- hello 1").status(2).stderr("`--pgo` requests one for all variants").run();
     tune("-- helo 1").status(2).stderr("`helo`").run();
     let other = if cfg!(target_arch = "x86_64") { "aarch64" } else { "x86_64" };
     let other = format!("tune --target {other}-unknown-linux-musl -- hello 1");

@@ -38,12 +38,12 @@ pub struct Inputs<'a> {
 }
 
 impl Inputs<'_> {
-    /// Returns the directory of cargo's build: a separate one, since the host's part of a build with the profile `dist`
-    /// goes to `dist` below it, which is the directory of the result; and since different flags than those
-    /// of everyday builds would make both compile everything again each time.
+    /// Returns the directory of cargo's build.
     pub fn target_directory(&self) -> Utf8PathBuf {
-        let name = if self.facts.again { "longshore-again" } else { "longshore" };
-        self.workspace.target_directory.join(name)
+        if self.facts.again {
+            return self.workspace.target_directory.join("longshore-again");
+        }
+        self.request.build_dir.clone().unwrap_or_else(|| self.workspace.build_directory())
     }
 }
 

@@ -79,7 +79,7 @@ pub fn plan(inputs: &Inputs<'_>) -> Result<Plan> {
     Ok(Plan {
         schema: schema::SCHEMA,
         workspace: workspace.root.to_string(),
-        output: workspace.target_directory.join("dist").to_string(),
+        output: workspace.output_directory().to_string(),
         target_directory: target_directory.to_string(),
         builds: invocation::build_commands(inputs, &selection, &remap, &flags),
         images: image::plan_images(&selection, targets, &release, &facts.recipes)?,

@@ -21,7 +21,7 @@ pub struct PgoChoice {
     pub comparison: Option<PgoComparison>,
 }
 
-/// The times in seconds of all `check` commands together.
+/// The processor times in seconds of all `check` commands together, in user and system mode.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]

@@ -38,6 +38,9 @@ pub struct Variant {
     pub name: String,
     /// The settings that differ from the current ones.
     pub changes: Vec<Change>,
+    /// The options of `dist` that differ from the current ones: `--pgo`.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub flags: Vec<String>,
     /// The measurements; absent if it could not be built or run.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub measured: Option<Measured>,

@@ -56,11 +56,6 @@ const ZIG: &str = "zig";
 const LAYERS: &str = "layers";
 const CHUNKS: &str = "pieces";
 
-/// Returns the directory in which cargo builds; see [`crate::build::plan::Inputs::target_directory`].
-fn build_directory(workspace: &Workspace) -> Utf8PathBuf {
-    workspace.target_directory.join("longshore")
-}
-
 /// Returns the secret that caches are authenticated with, if one is set.
 fn secret(cx: &Context) -> Result<Option<Secret>> {
     cx.env.var(SECRET).map(crate::build::cache::parse_secret).transpose()
@@ -68,7 +63,7 @@ fn secret(cx: &Context) -> Result<Option<Secret>> {
 
 /// Acquires the lock that is held while the target directory changes; builds hold it, too.
 fn lock(cx: &Context, workspace: &Workspace) -> Result<fs::OutputLock> {
-    fs::lock_output(cx, &fs::resolve(&workspace.target_directory.join("dist"))?)
+    fs::lock_output(cx, &fs::resolve(&workspace.output_directory())?)
 }
 
 /// Returns the properties that the entire cache depends on: programs, and directories that occur in

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::{
-    CacheRequest, FRESHNESS, TARGET, ZIG, build_directory, cache_key, drop_units, format_seconds,
+    CacheRequest, FRESHNESS, TARGET, ZIG, cache_key, drop_units, format_seconds,
     listing::package_files, lock, secret,
 };
 use crate::{
@@ -131,7 +131,7 @@ fn usable_header(
     let rust = rust::find(cx, &cargo::Config::load(cx, &[])?.rustc())?;
     let zig = zig::find(cx, &rust.version)?
         .map_or_else(|| crate::build::zig::PINNED.to_owned(), |zig| zig.version.to_string());
-    let here = cache_key(cx, &rust, &zig, &workspace.root, &build_directory(workspace));
+    let here = cache_key(cx, &rust, &zig, &workspace.root, &workspace.build_directory());
     let differences = header.key.differences(&here);
     Ok(if differences.is_empty() { Ok(header) } else { Err(differences) })
 }
@@ -165,7 +165,7 @@ fn install(
     directory: &Utf8Path,
     header: &CacheHeader,
 ) -> Result<CacheOutcome> {
-    let target = build_directory(workspace);
+    let target = workspace.build_directory();
     let _lock = lock(cx, workspace)?;
     let partial = Utf8PathBuf::from(format!("{target}.restoring"));
     fs::remove_dir_all(&partial)?;

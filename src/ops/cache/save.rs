@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::{
-    CHUNKS, CacheRequest, Freshness, LAYERS, RECORD, TARGET, ZIG, build_directory, format_seconds,
+    CHUNKS, CacheRequest, Freshness, LAYERS, RECORD, TARGET, ZIG, format_seconds,
     listing::package_files, lock, secret,
 };
 use crate::{
@@ -48,7 +48,7 @@ pub fn save(cx: &Context, request: &CacheRequest) -> Result<Cache> {
             ..BuildRequest::default()
         },
     )?;
-    let target = build_directory(&workspace);
+    let target = workspace.build_directory();
     let secret = secret(cx)?;
     let _lock = lock(cx, &workspace)?;
     let recorded = read_record(&target)?;

@@ -80,7 +80,7 @@ fn make(cx: &Context, request: &BuildRequest, provide: bool) -> Result<Planned> 
     add_configuration(cx, &config, &workspace, &names, &mut facts)?;
     let repository = source::add_source(cx, &config, &workspace, &mut facts)?;
     facts.recipes = find_recipes(&workspace)?;
-    facts.pgo = pgo::effect(cx, &request.pgo)?;
+    facts.pgo = pgo::effect(cx, &rust, &request.pgo)?;
     facts.notes.extend(pgo::note(&request.pgo));
     if request.allocator.is_none_or(|setting| setting == AllocatorSetting::Auto) {
         let own = allocator::find_allocators(cx, &workspace, request, &names)?;

@@ -10,9 +10,11 @@ use camino::{Utf8Path, Utf8PathBuf};
 pub use self::text::format_tune;
 use crate::{
     build::{
+        pgo::PgoRequest,
         profile::DIST,
         request::BuildRequest,
-        tune::{CURRENT, Variant, variants},
+        tune::{CURRENT, PGO, Variant, variants},
+        workspace::Workspace,
     },
     model::{
         digest::Digest,
@@ -82,6 +84,13 @@ pub fn tune(cx: &Context, request: &TuneRequest) -> Result<Tune> {
              `[workspace.metadata.longshore]`",
         ));
     };
+    if request.build.pgo == PgoRequest::Train {
+        return Err(Error::usage(
+            "`tune` measures a training as the variant `pgo`, and `--pgo` requests one for all \
+             variants",
+        )
+        .hint("leave out `--pgo`: `--variant pgo` measures only that"));
+    }
     let location = workspace.target_directory.join(DIRECTORY);
     fs::create_dir_all(&location)?;
     let _lock = fs::lock(&location.join("lock"), || {
@@ -98,7 +107,8 @@ pub fn tune(cx: &Context, request: &TuneRequest) -> Result<Tune> {
     };
     let profile = request.build.profile.as_ref().or(workspace.settings.profile.as_ref());
     let profile = profile.map_or(DIST, String::as_str);
-    let chosen = choose(variants(&base, profile), &request.variants)?;
+    let mut chosen = choose(variants(&base, profile), &request.variants)?;
+    check_training(cx, &workspace, command, &request.variants, &mut chosen)?;
     let candidates = build(cx, chosen, &location)?;
     let measured = measure::measure(cx, &candidates, args, request.rounds, request.limit)?;
     let Some(first) = candidates.iter().find_map(Candidate::program) else {
@@ -138,6 +148,29 @@ fn choose(all: Vec<Variant>, names: &[String]) -> Result<Vec<Variant>> {
     Ok(all.into_iter().filter(wanted).collect())
 }
 
+/// Leaves out the variant `pgo` if there is nothing to train it with and it was not requested by name. Warns if the
+/// training has the measured command: the profile then fits its own measurement.
+fn check_training(
+    cx: &Context,
+    workspace: &Workspace,
+    command: &[String],
+    names: &[String],
+    variants: &mut Vec<Variant>,
+) -> Result<()> {
+    let Some(at) = variants.iter().position(|variant| variant.name == PGO) else { return Ok(()) };
+    let variant = variants.remove(at);
+    let training = dist::pgo::training(workspace, &variant.request)?;
+    if training.is_empty() && !names.iter().any(|name| name == PGO) {
+        return Ok(());
+    }
+    training.require()?;
+    if training.has(command) {
+        cx.warn("`pgo.train` has the measured command: the variant `pgo` is faster in it than in other work");
+    }
+    variants.insert(at, variant);
+    Ok(())
+}
+
 /// Builds each variant in a separate directory, in which cargo finds what it compiled before. Variants with one plan
 /// are built once.
 fn build(cx: &Context, variants: Vec<Variant>, location: &Utf8Path) -> Result<Vec<Candidate>> {
@@ -170,15 +203,15 @@ fn build_one(
     location: &Utf8Path,
     plans: &mut Vec<(Digest, String)>,
 ) -> Result<State> {
+    let target_dir = Some(location.join(&variant.name));
+    let request = BuildRequest { target_dir, ..variant.request.clone() };
+    let request = dist::pgo::train_only(cx, &request)?;
     // In one directory, so that equal settings give equal plans.
-    let common =
-        BuildRequest { target_dir: Some(location.join("plan")), ..variant.request.clone() };
+    let common = BuildRequest { target_dir: Some(location.join("plan")), ..request.clone() };
     let key = fingerprint(&dist::plan::plan(cx, &common)?.plan);
     if let Some((_, name)) = plans.iter().find(|(other, _)| *other == key) {
         return Ok(State::SameAs(name.clone()));
     }
-    let target_dir = Some(location.join(&variant.name));
-    let request = BuildRequest { target_dir, ..variant.request.clone() };
     let (dist, output) = dist::make(cx, &request)?;
     let Some(artifact) = dist.artifacts.into_iter().next() else {
         return Err(Error::build("nothing was built"));
@@ -231,7 +264,7 @@ impl Candidate {
     }
 
     fn into_report(self, measured: Option<Result<tune::Measured>>) -> tune::Variant {
-        let Variant { name, changes, .. } = self.variant;
+        let Variant { name, changes, flags, .. } = self.variant;
         let (mut same_as, mut failure) = (None, None);
         match self.state {
             State::SameAs(other) => same_as = Some(other),
@@ -240,7 +273,7 @@ impl Candidate {
         }
         let measured = measured
             .and_then(|measured| measured.map_err(|error| failure = Some(error.to_string())).ok());
-        tune::Variant { name, changes, measured, failure, same_as }
+        tune::Variant { name, changes, flags, measured, failure, same_as }
     }
 }
 

@@ -11,10 +11,11 @@ use crate::{
             Tune,
             tune::{Measured, Spread, Variant},
         },
+        seconds::Seconds,
     },
 };
 
-/// Returns the comparison as a table, and the lines for `Cargo.toml` of each of the best variants.
+/// Returns the comparison as a table, and the lines for `Cargo.toml`, or the options, of each of the best variants.
 pub fn format_tune(tune: &Tune) -> String {
     let command: Vec<String> = tune.args.iter().map(|arg| quote(arg)).collect();
     let (rounds, binary) = (tune.rounds, quote(&tune.binary));
@@ -48,6 +49,11 @@ pub fn format_tune(tune: &Tune) -> String {
         variant.name != CURRENT && variant.measured.as_ref().is_some_and(|measured| measured.best)
     });
     for variant in best {
+        if !variant.flags.is_empty() {
+            let (name, flags) = (&variant.name, variant.flags.join(" "));
+            let _ = writeln!(text, "\n# {name}\ncargo longshore dist {flags}");
+            continue;
+        }
         let _ = writeln!(text, "\n# {} in Cargo.toml", variant.name);
         for change in &variant.changes {
             let _ = writeln!(text, "[{}]\n{}", change.table, change.line);
@@ -75,10 +81,10 @@ fn row(text: &mut String, variant: &Variant, width: usize, base: f64) {
                 "{mark} {name:<width$}  {:>9}  {:>9}  {:>9}  {:>4.0} %  {:>8.2}  {:>9}  {:>9}",
                 Size(*size),
                 Size(*compressed),
-                format_time(time.median),
+                Seconds(time.median),
                 spread(time),
                 if base > 0.0 { time.median / base } else { 1.0 },
-                format_time(cpu.median),
+                Seconds(cpu.median),
                 Size(*peak_memory),
             )
         }
@@ -89,15 +95,6 @@ fn row(text: &mut String, variant: &Variant, width: usize, base: f64) {
             writeln!(text, "  {name:<width$}  failed: {why}")
         }
     };
-}
-
-/// Formats seconds in a suitable unit.
-fn format_time(seconds: f64) -> String {
-    match seconds {
-        s if s < 1e-3 => format!("{:.0} µs", s * 1e6),
-        s if s < 1.0 => format!("{:.1} ms", s * 1e3),
-        s => format!("{s:.2} s"),
-    }
 }
 
 #[cfg(test)]
@@ -123,11 +120,12 @@ mod tests {
                     table: "workspace.metadata.longshore".into(),
                     line: "preset = \"size\"".into(),
                 }],
+                flags: Vec::new(),
                 measured,
                 failure: failure.map(str::to_owned),
                 same_as: same_as.map(str::to_owned),
             };
-        let text = format_tune(&Tune {
+        let mut tune = Tune {
             schema: SCHEMA,
             binary: "hexyl".into(),
             package: "hexyl".into(),
@@ -140,7 +138,8 @@ mod tests {
                 variant("preset-size", Some(measured), None, None),
                 variant("preset-quick", None, Some("current"), None),
             ],
-        });
+        };
+        let text = format_tune(&tune);
         assert!(
             text.starts_with("hexyl 0.16.0, x86_64-unknown-linux-musl: 5 runs of `hexyl 'a b'`")
         );
@@ -154,5 +153,9 @@ mod tests {
         let end =
             "# preset-size in Cargo.toml\n[workspace.metadata.longshore]\npreset = \"size\"\n";
         assert!(text.ends_with(end), "{text}");
+        tune.variants[1].name = "pgo".into();
+        tune.variants[1].flags = vec!["--pgo".into()];
+        let text = format_tune(&tune);
+        assert!(text.ends_with("# pgo\ncargo longshore dist --pgo\n"), "{text}");
     }
 }

@@ -28,6 +28,8 @@ pub struct Rust {
     pub rustc_version: String,
     /// rustc's commit; absent in builds from a distribution's source.
     pub commit: Option<String>,
+    /// The version of rustc's LLVM; absent for another backend.
+    pub llvm: Option<String>,
     /// The host of rustc.
     pub host: String,
     /// The directory of the toolchain.
@@ -75,6 +77,7 @@ pub fn find(cx: &Context, rustc: &str) -> Result<Rust> {
         rustc: rustc.to_owned(),
         rustc_version: field("rustc ").unwrap_or_else(|| release.clone()),
         commit: field("commit-hash:").filter(|commit| commit != "unknown"),
+        llvm: field("LLVM version:"),
         host: field("host:").ok_or_else(unclear)?,
         sysroot: sysroot.into(),
         version,
