@@ -4,7 +4,7 @@
 use std::{
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
         mpsc,
     },
     thread::JoinHandle,
@@ -81,6 +81,8 @@ type Job = Box<dyn FnOnce() + Send>;
 /// Threads that compute while their user prepares the next jobs.
 pub struct Workers {
     jobs: Option<mpsc::Sender<Job>>,
+    /// Set when no caller waits for the remaining jobs.
+    stop: Arc<AtomicBool>,
     threads: Vec<JoinHandle<()>>,
 }
 
@@ -90,15 +92,18 @@ impl Workers {
         let count = std::thread::available_parallelism().map_or(1, usize::from).min(most);
         let (jobs, queue) = mpsc::channel::<Job>();
         let queue = Arc::new(Mutex::new(queue));
+        let stop = Arc::new(AtomicBool::new(false));
         let next = |queue: &Mutex<mpsc::Receiver<Job>>| {
             queue.lock().unwrap_or_else(PoisonError::into_inner).recv()
         };
         let mut threads = Vec::new();
         for _ in 0..count {
-            let queue = Arc::clone(&queue);
+            let (queue, stop) = (Arc::clone(&queue), Arc::clone(&stop));
             let work = move || {
                 while let Ok(job) = next(&queue) {
-                    job();
+                    if !stop.load(Ordering::Relaxed) {
+                        job();
+                    }
                 }
             };
             match std::thread::Builder::new().spawn(work) {
@@ -106,12 +111,7 @@ impl Workers {
                 Err(_) => break,
             }
         }
-        Workers { jobs: Some(jobs), threads }
-    }
-
-    /// Returns the number of threads; 0 if none could be started.
-    pub fn count(&self) -> usize {
-        self.threads.len()
+        Workers { jobs: Some(jobs), stop, threads }
     }
 
     /// Begins `work`, and returns the receiver of its result, which ends without one if `work` panics. Without
@@ -123,14 +123,11 @@ impl Workers {
         let (done, result) = mpsc::sync_channel(1);
         // The result of a caller that has failed meanwhile is not needed.
         let job: Job = Box::new(move || drop(done.send(work())));
-        let jobs = self.jobs.as_ref().filter(|_| !self.threads.is_empty());
-        match jobs {
-            Some(jobs) => {
-                if let Err(mpsc::SendError(job)) = jobs.send(job) {
-                    job();
-                }
-            }
-            None => job(),
+        // It comes back if there are no threads.
+        if let Some(jobs) = &self.jobs
+            && let Err(mpsc::SendError(job)) = jobs.send(job)
+        {
+            job();
         }
         result
     }
@@ -138,6 +135,7 @@ impl Workers {
 
 impl Drop for Workers {
     fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
         drop(self.jobs.take());
         for thread in self.threads.drain(..) {
             // A job that panicked has no result, which its caller reports.
@@ -170,7 +168,6 @@ mod tests {
     fn workers_return_each_result_to_its_caller() {
         for most in [0, 1, 3] {
             let workers = Workers::start(most);
-            assert!(workers.count() <= most);
             let waiting: Vec<_> = (0..20).map(|n| workers.run(move || n * n)).collect();
             for (n, result) in (0..).zip(waiting) {
                 assert_eq!(result.recv(), Ok(n * n));

@@ -81,7 +81,7 @@ impl GzipLevel {
     /// The fastest level.
     pub const FAST: Self = GzipLevel(1);
 
-    /// The smallest output before the time doubles for each thousandth: 3 % smaller than level 6, in six times its time.
+    /// 3 % smaller than level 6, in six times its time; the levels above it gain a thousandth.
     pub const SMALL: Self = GzipLevel(10);
 
     /// Returns the level of that number; `None` if there is no such level.
