@@ -41,7 +41,7 @@ pub(super) fn write<W: Write>(
         let file = zip.new_file(&path).compression_method(CompressionMethod::DEFLATE);
         let file = file.last_modified(time).unix_permissions(entry.meta.mode);
         let (mut data, _) = file.start().map_err(write_error)?;
-        let mut packed = Gzip::new(&mut data, Framing::Deflate, chunks).map_err(write_error)?;
+        let mut packed = Gzip::new(&mut data, Framing::Deflate, chunks);
         match &content.source {
             ContentSource::Bytes(bytes) => packed.write_all(bytes).map_err(write_error)?,
             ContentSource::Named(name) => {

@@ -7,6 +7,7 @@ use crate::model::{
     error::{Error, Result},
     machine::Linkage,
     schema::{
+        packaging::GzipLevel,
         plan::Flag,
         profile::{Preset, Setting, Unstable},
     },
@@ -26,6 +27,15 @@ impl Preset {
             Preset::Speed => "speed",
             Preset::Size => "size",
             Preset::Quick => "quick",
+        }
+    }
+
+    /// Returns the level of gzip in layers and archives (docs/configuration.md has the measurements).
+    pub fn gzip_level(self) -> GzipLevel {
+        match self {
+            Preset::Balanced | Preset::Speed => GzipLevel::default(),
+            Preset::Size => GzipLevel::SMALL,
+            Preset::Quick => GzipLevel::FAST,
         }
     }
 

@@ -1,9 +1,13 @@
 //! Work on several threads. A thread that cannot be started (a limit on processes or on memory) is
 //! not an error: the calling thread does its share of the work.
 
-use std::sync::{
-    Mutex, PoisonError,
-    atomic::{AtomicUsize, Ordering},
+use std::{
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+        mpsc,
+    },
+    thread::JoinHandle,
 };
 
 use crate::model::error::Error;
@@ -72,6 +76,80 @@ pub fn join<A: Send, B>(first: impl Fn() -> A + Sync, second: impl FnOnce() -> B
     })
 }
 
+type Job = Box<dyn FnOnce() + Send>;
+
+/// Threads that compute while their user prepares the next jobs.
+pub struct Workers {
+    jobs: Option<mpsc::Sender<Job>>,
+    /// Set when no caller waits for the remaining jobs.
+    stop: Arc<AtomicBool>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Workers {
+    /// Starts as many threads as there are processors, but at most `most`.
+    pub fn start(most: usize) -> Self {
+        let count = std::thread::available_parallelism().map_or(1, usize::from).min(most);
+        let (jobs, queue) = mpsc::channel::<Job>();
+        let queue = Arc::new(Mutex::new(queue));
+        let stop = Arc::new(AtomicBool::new(false));
+        let next = |queue: &Mutex<mpsc::Receiver<Job>>| {
+            queue.lock().unwrap_or_else(PoisonError::into_inner).recv()
+        };
+        let mut threads = Vec::new();
+        for _ in 0..count {
+            let (queue, stop) = (Arc::clone(&queue), Arc::clone(&stop));
+            let work = move || {
+                while let Ok(job) = next(&queue) {
+                    if !stop.load(Ordering::Relaxed) {
+                        job();
+                    }
+                }
+            };
+            match std::thread::Builder::new().spawn(work) {
+                Ok(thread) => threads.push(thread),
+                Err(_) => break,
+            }
+        }
+        Workers { jobs: Some(jobs), stop, threads }
+    }
+
+    /// Begins `work`, and returns the receiver of its result, which ends without one if `work` panics. Without
+    /// threads, the calling one does the work.
+    pub fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> mpsc::Receiver<T> {
+        let (done, result) = mpsc::sync_channel(1);
+        // The result of a caller that has failed meanwhile is not needed.
+        let job: Job = Box::new(move || drop(done.send(work())));
+        // It comes back if there are no threads.
+        if let Some(jobs) = &self.jobs
+            && let Err(mpsc::SendError(job)) = jobs.send(job)
+        {
+            job();
+        }
+        result
+    }
+}
+
+impl Drop for Workers {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        drop(self.jobs.take());
+        for thread in self.threads.drain(..) {
+            // A job that panicked has no result, which its caller reports.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl std::fmt::Debug for Workers {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Workers").field("threads", &self.threads.len()).finish_non_exhaustive()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -84,5 +162,18 @@ mod tests {
         }
         assert!(map_on(4, 0, |n| n).is_empty());
         assert_eq!(join(|| 1, || "two"), (1, "two"));
+    }
+
+    #[test]
+    fn workers_return_each_result_to_its_caller() {
+        for most in [0, 1, 3] {
+            let workers = Workers::start(most);
+            let waiting: Vec<_> = (0..20).map(|n| workers.run(move || n * n)).collect();
+            for (n, result) in (0..).zip(waiting) {
+                assert_eq!(result.recv(), Ok(n * n));
+            }
+            // Not all results are needed.
+            drop(workers.run(|| 1));
+        }
     }
 }

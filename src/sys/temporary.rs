@@ -100,14 +100,31 @@ impl Draft {
     /// # Errors
     /// As for [`Draft::persist`].
     pub fn persist_with_mode(mut self, name: &Utf8Path, mode: u32) -> Result<()> {
-        let kept = self
+        let written = self
             .file
             .set_permissions(Permissions::from_mode(mode))
-            .and_then(|()| durable::sync(&self.file))
-            .and_then(|()| std::fs::rename(&self.path, name));
-        kept.map_err(|error| file_error("write", name, error))?;
-        self.kept = true;
+            .and_then(|()| durable::sync(&self.file));
+        written.map_err(|error| file_error("write", name, error))?;
+        self.rename(name)?;
         durable::sync_parent(name).map_err(|error| file_error("write", name, error))
+    }
+
+    /// Does as [`Draft::persist`], but does not wait for the disk: for files in a cache that are compared with their
+    /// digests when they are read, since a power loss can leave a part of one.
+    ///
+    /// # Errors
+    /// Its mode cannot be set, or it cannot be renamed.
+    pub fn persist_in_cache(mut self, name: &Utf8Path) -> Result<()> {
+        let set = self.file.set_permissions(Permissions::from_mode(0o644));
+        set.map_err(|error| file_error("write", name, error))?;
+        self.rename(name)
+    }
+
+    fn rename(&mut self, name: &Utf8Path) -> Result<()> {
+        let renamed = std::fs::rename(&self.path, name);
+        renamed.map_err(|error| file_error("write", name, error))?;
+        self.kept = true;
+        Ok(())
     }
 }
 

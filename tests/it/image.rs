@@ -35,6 +35,58 @@ fn single() -> Dist {
     Dist::new(&[("linux/amd64", &program::amd64())], json!({}))
 }
 
+/// A program of several chunks, each of which is compressed by any thread.
+fn large(level: u8) -> Dist {
+    let mut seed = 7_u64;
+    let mut amd64 = program::amd64();
+    let more = std::iter::repeat_with(|| {
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(99);
+        [b"the words", b"of a text", b"in a file"][(seed >> 33) as usize % 3]
+    });
+    amd64.extend(more.take(2_000_000).flatten());
+    Dist::new(&[("linux/amd64", &amd64)], json!({ "gzip-level": level }))
+}
+
+/// Returns the only layer in `dist.json`.
+fn layer(dist: &Dist) -> Value {
+    let text = fs::read(dist.root().join("dist.json")).unwrap();
+    let recorded: Value = serde_json::from_slice(&text).unwrap();
+    recorded["images"][0]["platforms"][0]["layers"][0].clone()
+}
+
+#[test]
+fn one_level_makes_one_blob_from_the_cache_and_without_it() {
+    let dist = large(2);
+    dist.image(&[]);
+    let first = layer(&dist);
+    assert_eq!(first["compressor"], "libdeflate-1.26/gzip/2/4MiB/cut");
+    let blob = first["digest"].as_str().unwrap().replace(':', "/");
+    let blob = dist.root().join("image/hello/blobs").join(blob);
+    let before = fs::read(&blob).unwrap();
+    let cache = dist.beside("target/longshore");
+    let chunks = || fs::read_dir(cache.join("pieces")).unwrap().map(|chunk| chunk.unwrap().path());
+    assert!(chunks().count() > 3);
+    // Chunks in the cache are made one layer again.
+    fs::remove_dir_all(cache.join("layers")).unwrap();
+    dist.image(&[]);
+    assert_eq!(layer(&dist), first);
+    // A power loss can leave files without their content, which are not used.
+    for chunk in chunks() {
+        let file = fs::File::options().write(true).open(chunk).unwrap();
+        file.set_len(file.metadata().unwrap().len() / 2).unwrap();
+    }
+    fs::remove_dir_all(cache.join("layers")).unwrap();
+    dist.image(&[]);
+    assert_eq!(layer(&dist), first);
+    assert!(fs::read(&blob).unwrap() == before);
+    let other = large(9);
+    other.image(&[]);
+    let second = layer(&other);
+    assert_eq!(second["diff-id"], first["diff-id"]);
+    assert!(second["size"].as_u64() < first["size"].as_u64(), "{second} {first}");
+    assert_eq!(second["compressor"], "libdeflate-1.26/gzip/9/4MiB/cut");
+}
+
 /// `skopeo copy` of all platforms to `registry`.
 fn push(skopeo: &Path, from: &str, registry: &Registry, name: &str) {
     let to = registry.url(name);

@@ -61,6 +61,29 @@ fn each_preset_is_printed_completely() {
     longshore(&workspace, "plan --unstable no-location").status(2).stderr("no-locations").run();
 }
 
+/// The level of gzip decides about digests, so that later stages read it from `dist.json`.
+#[test]
+fn the_level_of_gzip_follows_the_preset_unless_it_is_set() {
+    let levels = |json: &Value| {
+        ["images", "archives"].map(|key| json[key][0]["gzip-level"].as_u64().unwrap())
+    };
+    let workspace = Workspace::hello();
+    for (preset, level) in [("balanced", 4), ("speed", 4), ("size", 10), ("quick", 1)] {
+        let json = plan(&workspace, &format!("--preset {preset}"));
+        assert_eq!(levels(&json), [level; 2], "{preset}");
+    }
+    assert_eq!(levels(&plan(&workspace, "--profile release")), [4; 2]);
+    let setting = |level: &str| {
+        let metadata = format!("[workspace.metadata.longshore]\ngzip-level = {level}\n");
+        Workspace::empty().package("hello", &metadata)
+    };
+    assert_eq!(levels(&plan(&setting("7"), "--preset quick")), [7; 2]);
+    for level in ["0", "13", "300"] {
+        let expected = format!("expected a level from 1 to 12, found {level}");
+        longshore(&setting(level), "plan").status(2).stderr(&expected).run();
+    }
+}
+
 #[test]
 fn the_allocator_follows_the_program_and_the_request() {
     let auto = "auto: preset balanced".to_owned();

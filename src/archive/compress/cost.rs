@@ -11,7 +11,7 @@ use std::io;
 use super::{
     ChunkCache,
     deflate::{BITS, Bits, END, IS_END, IS_LENGTH, Tables, fill_table},
-    gzip::{self, CHUNK, HEADER},
+    gzip::{CHUNK, HEADER},
 };
 use crate::model::source::Source;
 
@@ -63,17 +63,17 @@ pub fn costs<'a>(
     chunks: &dyn ChunkCache,
 ) -> io::Result<Vec<u64>> {
     let source = source.into();
-    let mut deflate = gzip::compressor()?;
     let mut found = Vec::with_capacity(offsets.len());
     let mut rest = offsets.iter().copied().peekable();
     let mut before = 0;
     let mut start = 0;
     while start < source.size() {
         let plain = source.read_up_to(start, CHUNK as u64).map_err(io::Error::other)?;
-        let packed = gzip::compress_chunk(&mut deflate, chunks, &plain)?;
-        let bits = bits_before_bytes(&packed, plain.len())
+        let len = plain.len();
+        let packed = chunks.start(plain.into_owned())()?;
+        let bits = bits_before_bytes(&packed, len)
             .ok_or_else(|| io::Error::other("the compressor made no deflate stream"))?;
-        let end = start + plain.len() as u64;
+        let end = start + len as u64;
         let overhead = HEADER.len() as u64 + TRAILER;
         while let Some(offset) = rest.next_if(|offset| *offset < end) {
             let into = usize::try_from(offset.saturating_sub(start)).unwrap_or_default();
@@ -180,7 +180,7 @@ mod tests {
     use crate::archive::compress::{Framing, Gzip, NoCache};
 
     fn packed(plain: &[u8]) -> u64 {
-        let mut gzip = Gzip::new(Vec::new(), Framing::Members, &NoCache).unwrap();
+        let mut gzip = Gzip::new(Vec::new(), Framing::Members, &NoCache);
         io::Write::write_all(&mut gzip, plain).unwrap();
         gzip.finish().unwrap().0.len() as u64
     }

@@ -1,20 +1,27 @@
 //! gzip (RFC 1952), and the deflate streams in it.
 
-use std::io::{self, Write};
+use std::{
+    collections::VecDeque,
+    io::{self, Write},
+    mem,
+};
 
 use libdeflater::{CompressionLvl, Compressor, Crc};
 
-use super::{ChunkCache, join};
-
-/// The level with the best size for its time on stripped executables.
-const LEVEL: i32 = 6;
+use super::{ChunkCache, Pending, join};
+use crate::model::schema::packaging::GzipLevel;
 
 /// The size of a chunk. A new chunk costs a thousandth of the size.
 pub(super) const CHUNK: usize = 4 << 20;
 
-/// Name, version, level and size of a chunk: with the same values, the same bytes, flushed at the same offsets,
-/// produce the same stream.
-pub const IDENTITY: &str = "libdeflate-1.26/6/4MiB";
+/// The size above which memory for a complete chunk is reserved.
+const SMALL: usize = 64 << 10;
+
+/// Returns name, version, level and size of a chunk: with the same values, the same bytes, flushed at the same
+/// offsets, produce the same stream.
+pub fn identity(level: GzipLevel) -> String {
+    format!("libdeflate-1.26/{}/4MiB", level.number())
+}
 
 /// The header: no name, time 0, system 255 ("unknown", section 2.3.1), so that it depends on
 /// nothing.
@@ -45,78 +52,91 @@ pub struct Totals {
 pub struct Gzip<'p, W> {
     chunks: &'p dyn ChunkCache,
     framing: Framing,
-    deflate: Compressor,
     plain: Vec<u8>,
     crc: Crc,
     size: u64,
+    /// The chunks that are not written yet, in order, with the totals of their members.
+    pending: VecDeque<(Pending<'p>, Totals)>,
     has_chunks: bool,
+    has_header: bool,
     out: W,
 }
 
-pub(super) fn compressor() -> io::Result<Compressor> {
-    let level =
-        CompressionLvl::new(LEVEL).map_err(|error| io::Error::other(format!("{error:?}")))?;
-    Ok(Compressor::new(level))
-}
-
 /// Compresses one chunk as a deflate stream.
-pub(super) fn compress_chunk(
-    deflate: &mut Compressor,
-    chunks: &dyn ChunkCache,
-    plain: &[u8],
-) -> io::Result<Vec<u8>> {
-    chunks.get_or_compress(plain, &mut |plain| {
-        let mut packed = vec![0; deflate.deflate_compress_bound(plain.len())];
-        let len = deflate.deflate_compress(plain, &mut packed);
-        packed.truncate(len.map_err(|error| io::Error::other(error.to_string()))?);
-        Ok(packed)
-    })
+///
+/// # Errors
+/// No error is known: the level is valid, and the buffer large enough.
+pub fn compress(plain: &[u8], level: GzipLevel) -> io::Result<Vec<u8>> {
+    let level = CompressionLvl::new(level.number().into())
+        .map_err(|error| io::Error::other(format!("{error:?}")))?;
+    let mut deflate = Compressor::new(level);
+    let mut packed = vec![0; deflate.deflate_compress_bound(plain.len())];
+    let len = deflate.deflate_compress(plain, &mut packed);
+    packed.truncate(len.map_err(|error| io::Error::other(error.to_string()))?);
+    packed.shrink_to_fit();
+    Ok(packed)
 }
 
 impl<'p, W: Write> Gzip<'p, W> {
     /// Begins a stream.
-    ///
-    /// # Errors
-    /// No error is known: the level is valid.
-    pub fn new(out: W, framing: Framing, chunks: &'p dyn ChunkCache) -> io::Result<Self> {
-        Ok(Gzip {
+    pub fn new(out: W, framing: Framing, chunks: &'p dyn ChunkCache) -> Self {
+        Gzip {
             chunks,
             framing,
-            deflate: compressor()?,
             plain: Vec::new(),
             crc: Crc::new(),
             size: 0,
+            pending: VecDeque::new(),
             has_chunks: false,
+            has_header: false,
             out,
-        })
+        }
     }
 
     fn end_chunk(&mut self) -> io::Result<()> {
-        let mut packed = compress_chunk(&mut self.deflate, self.chunks, &self.plain)?;
         if self.framing == Framing::Members {
             self.crc = Crc::new();
             self.size = 0;
-        } else if !join::clear_last_mark(&mut packed) {
-            return Err(io::Error::other("the compressor made no deflate stream"));
         }
-        if self.framing == Framing::Members || self.framing == Framing::Member && !self.has_chunks {
-            self.out.write_all(&HEADER)?;
-        }
-        self.out.write_all(&packed)?;
         self.crc.update(&self.plain);
         self.size += self.plain.len() as u64;
-        if self.framing == Framing::Members {
-            self.trailer()?;
-        }
-        self.plain.clear();
         self.has_chunks = true;
+        let pending = self.chunks.start(mem::take(&mut self.plain));
+        self.pending.push_back((pending, self.totals()));
+        self.write_pending(self.chunks.depth())
+    }
+
+    /// Writes the oldest chunks, so that `most` are left.
+    fn write_pending(&mut self, most: usize) -> io::Result<()> {
+        while self.pending.len() > most
+            && let Some((pending, totals)) = self.pending.pop_front()
+        {
+            let mut packed = pending()?;
+            if self.framing != Framing::Members && !join::clear_last_mark(&mut packed) {
+                return Err(io::Error::other("the compressor made no deflate stream"));
+            }
+            if self.framing == Framing::Members
+                || self.framing == Framing::Member && !self.has_header
+            {
+                self.out.write_all(&HEADER)?;
+                self.has_header = true;
+            }
+            self.out.write_all(&packed)?;
+            if self.framing == Framing::Members {
+                self.write_trailer(totals)?;
+            }
+        }
         Ok(())
     }
 
+    fn totals(&self) -> Totals {
+        Totals { crc: self.crc.sum(), plain: self.size }
+    }
+
     /// Writes the checksum, and the size modulo 2^32 (section 2.3.1).
-    fn trailer(&mut self) -> io::Result<()> {
-        self.out.write_all(&self.crc.sum().to_le_bytes())?;
-        self.out.write_all(&(self.size as u32).to_le_bytes())
+    fn write_trailer(&mut self, totals: Totals) -> io::Result<()> {
+        self.out.write_all(&totals.crc.to_le_bytes())?;
+        self.out.write_all(&(totals.plain as u32).to_le_bytes())
     }
 
     /// Ends the stream and returns `W`, and the totals of the last member.
@@ -127,19 +147,25 @@ impl<'p, W: Write> Gzip<'p, W> {
         if !self.plain.is_empty() || !self.has_chunks {
             self.end_chunk()?;
         }
+        self.write_pending(0)?;
+        let totals = self.totals();
         if self.framing != Framing::Members {
             // An empty block that is the last one, of the fixed codes (RFC 1951, section 3.2.6).
             self.out.write_all(&[3, 0])?;
         }
         if self.framing == Framing::Member {
-            self.trailer()?;
+            self.write_trailer(totals)?;
         }
-        Ok((self.out, Totals { crc: self.crc.sum(), plain: self.size }))
+        Ok((self.out, totals))
     }
 }
 
 impl<W: Write> Write for Gzip<'_, W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        // Large chunks at once: growing would copy them several times.
+        if self.plain.len() + bytes.len() > SMALL {
+            self.plain.reserve_exact(CHUNK.saturating_sub(self.plain.len()));
+        }
         let room = CHUNK - self.plain.len();
         let taken = bytes.get(..room).unwrap_or(bytes);
         self.plain.extend_from_slice(taken);
@@ -168,7 +194,7 @@ mod tests {
     use crate::archive::compress::NoCache;
 
     fn packed(framing: Framing, parts: &[&[u8]]) -> (Vec<u8>, Totals) {
-        let mut gzip = Gzip::new(Vec::new(), framing, &NoCache).unwrap();
+        let mut gzip = Gzip::new(Vec::new(), framing, &NoCache);
         for part in parts {
             gzip.write_all(part).unwrap();
             gzip.flush().unwrap();

@@ -7,21 +7,29 @@ mod gzip;
 mod join;
 
 pub use cost::costs;
-pub use gzip::{Framing, Gzip, IDENTITY, Totals};
+pub use gzip::{Framing, Gzip, Totals, compress, identity};
 
 use std::io;
 
-/// A cache of compressed chunks.
+use crate::model::schema::packaging::GzipLevel;
+
+/// The result of a compression that may still be running; calling it waits for the end.
+pub type Pending<'a> = Box<dyn FnOnce() -> io::Result<Vec<u8>> + 'a>;
+
+/// The compression of chunks, on any number of threads, with or without a cache.
 pub trait ChunkCache: Sync {
-    /// Returns the result of `compress` for `plain`, from the cache if possible.
-    ///
-    /// # Errors
-    /// Those of `compress`.
-    fn get_or_compress(
-        &self,
-        plain: &[u8],
-        compress: &mut dyn FnMut(&[u8]) -> io::Result<Vec<u8>>,
-    ) -> io::Result<Vec<u8>>;
+    /// Returns the level of all chunks.
+    fn level(&self) -> GzipLevel {
+        GzipLevel::default()
+    }
+
+    /// Returns the number of chunks that may wait for their compression.
+    fn depth(&self) -> usize {
+        0
+    }
+
+    /// Begins to compress `plain` as one deflate stream, or to read that from the cache.
+    fn start(&self, plain: Vec<u8>) -> Pending<'_>;
 }
 
 /// A cache that stores nothing.
@@ -29,11 +37,8 @@ pub trait ChunkCache: Sync {
 pub struct NoCache;
 
 impl ChunkCache for NoCache {
-    fn get_or_compress(
-        &self,
-        plain: &[u8],
-        compress: &mut dyn FnMut(&[u8]) -> io::Result<Vec<u8>>,
-    ) -> io::Result<Vec<u8>> {
-        compress(plain)
+    fn start(&self, plain: Vec<u8>) -> Pending<'_> {
+        let packed = compress(&plain, self.level());
+        Box::new(|| packed)
     }
 }

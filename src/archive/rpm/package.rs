@@ -147,7 +147,7 @@ impl Package<'_> {
         // Digests have one length, so the payload is where it will be.
         let length = self.before_payload(&entries, &totals)?.len();
         out.write_all(&vec![0; length]).map_err(failed)?;
-        let gzip = Gzip::new(Hashing::new(out), Framing::Member, chunks).map_err(failed)?;
+        let gzip = Gzip::new(Hashing::new(out), Framing::Member, chunks);
         let mut plain = Hashing::new(gzip);
         totals.files = cpio::write(&entries, files, &mut plain)?;
         totals.plain = plain.hasher.finish();

@@ -85,7 +85,7 @@ pub(super) fn write<'t, W: Write + Seek>(
         out.write_all(&record.common(time)).map_err(write_error)?;
         out.write_all(record.name.as_bytes()).map_err(write_error)?;
         let begin = out.stream_position().map_err(write_error)?;
-        let mut packed = Gzip::new(&mut out, Framing::Deflate, chunks).map_err(write_error)?;
+        let mut packed = Gzip::new(&mut out, Framing::Deflate, chunks);
         match &content.source {
             ContentSource::Bytes(bytes) => packed.write_all(bytes).map_err(write_error)?,
             ContentSource::Named(name) => {

@@ -26,7 +26,7 @@ use crate::{
             allocator,
             linker::LinkerSetting,
             memory::MemoryFunctions,
-            packaging::{Compressor, Extra},
+            packaging::{Compressor, Extra, GzipLevel},
             profile::{Preset, Unstable},
             tags::TagPolicy,
         },
@@ -48,6 +48,8 @@ pub struct WorkspaceSettings {
     pub preset: Option<Preset>,
     /// Another profile than `dist`.
     pub profile: Option<String>,
+    /// The level of gzip in layers and archives; that of the preset when absent.
+    pub gzip_level: Option<GzipLevel>,
     /// The allocator of all binaries; a target's own setting takes precedence.
     pub allocator: Option<allocator::AllocatorSetting>,
     /// The implementation of memory functions; a target's own setting comes first.

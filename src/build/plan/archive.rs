@@ -7,6 +7,7 @@ use super::{
     formats::{self, FormatPlanner},
     rpm::plan_rpm,
     selection::Selection,
+    settings::Settings,
 };
 use crate::{
     build::{
@@ -51,18 +52,17 @@ pub struct PackageFiles {
 /// Two files for one path, an unknown binary, or what a package for Debian needs is missing.
 pub(super) fn plan_archives(
     selection: &Selection<'_>,
-    targets: &[&Target],
+    resolved: &Settings<'_>,
     found: &BTreeMap<String, PackageFiles>,
-    debug: bool,
     settings: &WorkspaceSettings,
 ) -> Result<Vec<Archive>> {
     let mut archives: Vec<Archive> = Vec::new();
-    for target in targets {
+    for target in &resolved.targets {
         for (package, bins) in &selection.packages {
             let names: Vec<&str> = bins.iter().map(|bin| bin.name.as_str()).collect();
             let nothing = PackageFiles::default();
             let found = found.get(&package.name).unwrap_or(&nothing);
-            let planner = ArchivePlanner { package, found, target, debug, settings };
+            let planner = ArchivePlanner { package, found, target, resolved, settings };
             if package.settings.archive.per_binary {
                 for name in &names {
                     archives.push(planner.archive(name, &[name], &names)?);
@@ -91,7 +91,7 @@ struct ArchivePlanner<'a> {
     package: &'a Package,
     found: &'a PackageFiles,
     target: &'a Target,
-    debug: bool,
+    resolved: &'a Settings<'a>,
     settings: &'a WorkspaceSettings,
 }
 
@@ -109,6 +109,7 @@ impl ArchivePlanner<'_> {
             target: self.target.name.clone(),
             platform: self.target.spec.platform.clone(),
             formats: package.settings.archive.formats.clone(),
+            gzip_level: self.resolved.gzip_level,
             binaries: binaries.iter().map(|&name| name.to_owned()).collect(),
             files: self.found.files.clone(),
             licenses: self.found.licenses.clone(),
@@ -116,7 +117,7 @@ impl ArchivePlanner<'_> {
             missing: self.found.missing.clone(),
             completions: self.companions("completions", completions, all)?,
             man: self.companions("man", man, all)?,
-            debug: self.debug,
+            debug: self.resolved.debug_files,
             checksum_files: self.settings.checksum_files,
             deb: formats.deb()?,
             rpm: plan_rpm(&formats)?,

@@ -13,6 +13,7 @@ use crate::{
         reference::{repository_name, version_tag},
         schema::{
             dist::Release,
+            packaging::GzipLevel,
             plan::{Image, Recipe},
         },
     },
@@ -31,6 +32,7 @@ pub(super) fn plan_images(
     targets: &[&Target],
     release: &Release,
     recipes: &BTreeMap<String, Recipe>,
+    gzip_level: GzipLevel,
 ) -> Result<Vec<Image>> {
     let mut images = Vec::new();
     for (package, bins) in &selection.packages {
@@ -60,6 +62,7 @@ pub(super) fn plan_images(
             args: settings.args.clone(),
             extras: settings.extras.clone(),
             compression: settings.compression,
+            gzip_level,
             annotations: settings.annotations.clone(),
             tags: package.settings.tags.clone(),
         };

@@ -64,14 +64,7 @@ pub fn plan(inputs: &Inputs<'_>) -> Result<Plan> {
     let jobs = plan_jobs(inputs, &selection, &flags);
     check_unique_paths(&jobs)?;
     let release = release(inputs, &selection);
-    let debug_files = settings.debug_files;
-    let archives = archive::plan_archives(
-        &selection,
-        targets,
-        &facts.found,
-        debug_files,
-        &workspace.settings,
-    )?;
+    let archives = archive::plan_archives(&selection, settings, &facts.found, &workspace.settings)?;
     let mut warnings = warnings(inputs, &selection);
     if inputs.request.pack {
         warnings.extend(formats::warnings(&archives));
@@ -82,7 +75,13 @@ pub fn plan(inputs: &Inputs<'_>) -> Result<Plan> {
         output: workspace.output_directory().to_string(),
         target_directory: target_directory.to_string(),
         builds: invocation::build_commands(inputs, &selection, &remap, &flags),
-        images: image::plan_images(&selection, targets, &release, &facts.recipes)?,
+        images: image::plan_images(
+            &selection,
+            targets,
+            &release,
+            &facts.recipes,
+            settings.gzip_level,
+        )?,
         archives,
         release,
         jobs,

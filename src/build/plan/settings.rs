@@ -16,7 +16,9 @@ use crate::{
         platform::Platform,
         schema::{
             memory::MemoryFunctions,
+            packaging::GzipLevel,
             plan::{Profile, Smoke},
+            profile::Preset,
         },
         suggest::nearest,
     },
@@ -42,6 +44,8 @@ pub struct Settings<'a> {
     pub debug_files: bool,
     /// Whether each package is built by a separate cargo command.
     pub each: bool,
+    /// The level of gzip in layers and archives.
+    pub gzip_level: GzipLevel,
 }
 
 impl<'a> Settings<'a> {
@@ -58,10 +62,13 @@ impl<'a> Settings<'a> {
     ) -> Result<Self> {
         let metadata = &workspace.settings;
         let debug_files = request.debug_files || metadata.debug_files;
+        let profile = profile(workspace, request, profiles, debug_files)?;
+        let level_of_preset = profile.preset.map(Preset::gzip_level);
         let settings = Settings {
             targets: chosen_targets(workspace, targets, &request.targets)?,
             platforms: platforms(workspace, targets),
-            profile: profile(workspace, request, profiles, debug_files)?,
+            gzip_level: metadata.gzip_level.or(level_of_preset).unwrap_or_default(),
+            profile,
             allocator: AllocatorSettings {
                 option: request.allocator,
                 metadata: metadata.allocator,

@@ -96,12 +96,17 @@ mod tests {
             config::Execution,
             image::{Description, HistoryStep},
         },
-        model::schema::packaging::Compressor,
+        model::schema::packaging::{Compressor, GzipLevel},
     };
 
     fn set(blob: &[u8]) -> OciImageSet {
         let (digest, size) = (Digest::sha256(blob), blob.len() as u64);
-        let layer = Layer::new(Digest::sha256(b"tar"), Compressor::Gzip, digest, size);
+        let layer = Layer::new(
+            Digest::sha256(b"tar"),
+            (Compressor::Gzip, GzipLevel::default()),
+            digest,
+            size,
+        );
         let steps = vec![HistoryStep { created_by: "COPY a a".into(), layer: Some(layer) }];
         let image = OciImage::new(Description {
             platform: "linux/amd64".parse().unwrap(),

@@ -14,7 +14,7 @@ use crate::{
         digest::{Digest, Hasher},
         error::{Error, Result},
         feature::Feature,
-        schema::packaging::Compressor,
+        schema::packaging::{Compressor, GzipLevel},
     },
 };
 
@@ -34,13 +34,13 @@ impl Compressor {
         }
     }
 
-    /// Returns name, version, level and size of a chunk. One tar and one identity make one blob, byte
-    /// for byte.
-    pub fn identity(self) -> &'static str {
+    /// Returns name, version, level (of gzip, that one) and size of a chunk. One tar and one identity make one
+    /// blob, byte for byte.
+    pub fn identity(self, level: GzipLevel) -> String {
         match self {
-            Compressor::Gzip => "libdeflate-1.26/gzip/6/4MiB/cut",
-            Compressor::Zstd => "libzstd-1.5.7/9",
-            Compressor::None => "none",
+            Compressor::Gzip => format!("libdeflate-1.26/gzip/{}/4MiB/cut", level.number()),
+            Compressor::Zstd => "libzstd-1.5.7/9".to_owned(),
+            Compressor::None => "none".to_owned(),
         }
     }
 
@@ -76,7 +76,7 @@ impl Compressor {
         Ok(Encoder(match self {
             Compressor::None => Inner::None(out),
             Compressor::Zstd => Inner::Zstd(zstandard::Encoder::new(out, ZSTD_LEVEL)?),
-            Compressor::Gzip => Inner::Gzip(Gzip::new(out, Framing::Members, chunks)?),
+            Compressor::Gzip => Inner::Gzip(Gzip::new(out, Framing::Members, chunks)),
         }))
     }
 }
@@ -151,14 +151,19 @@ impl<W: Write> Write for HashingWriter<W> {
 pub struct Layer {
     descriptor: Descriptor,
     diff_id: Digest,
-    compressor: Compressor,
+    compressor: String,
 }
 
 impl Layer {
-    /// Returns the layer with that `diff_id`, with a blob made by `compressor`.
-    pub fn new(diff_id: Digest, compressor: Compressor, digest: Digest, size: u64) -> Self {
+    /// Returns the layer with that `diff_id`, with a blob made by `compressor` at `level`.
+    pub fn new(
+        diff_id: Digest,
+        (compressor, level): (Compressor, GzipLevel),
+        digest: Digest,
+        size: u64,
+    ) -> Self {
         let descriptor = Descriptor::new(compressor.media_type(), digest, size);
-        Layer { descriptor, diff_id, compressor }
+        Layer { descriptor, diff_id, compressor: compressor.identity(level) }
     }
 
     /// Creates the layer of `tree` in one pass, and writes its blob to `out`, which is returned.
@@ -180,7 +185,7 @@ impl Layer {
         let (diff_id, _) = tar.hasher.finish();
         let blob = tar.out.finish().map_err(failed)?;
         let (digest, size) = blob.hasher.finish();
-        Ok((Layer::new(diff_id, compressor, digest, size), blob.out))
+        Ok((Layer::new(diff_id, (compressor, chunks.level()), digest, size), blob.out))
     }
 
     /// Returns its descriptor in a manifest.
@@ -193,9 +198,9 @@ impl Layer {
         self.diff_id
     }
 
-    /// Returns the compressor that made its blob.
-    pub fn compressor(&self) -> Compressor {
-        self.compressor
+    /// Returns the identity of the compressor that made its blob; see [`Compressor::identity`].
+    pub fn compressor(&self) -> &str {
+        &self.compressor
     }
 }
 
@@ -262,7 +267,7 @@ mod tests {
         assert!(lock.contains("name = \"libdeflate-sys\"\nversion = \"1.26."));
         assert!(lock.contains("name = \"zstd-sys\"\nversion = \"2.1.2+zstd.1.5.7\""));
         let short = |compressor| layer(5_000_000, compressor).0.descriptor().digest.short();
-        assert_eq!(short(Compressor::Gzip), "d1027ab90811");
+        assert_eq!(short(Compressor::Gzip), "c0ac8119ed03");
         assert_eq!(short(Compressor::Zstd), "a1066d1b0130");
     }
 }

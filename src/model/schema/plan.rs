@@ -14,7 +14,7 @@ use crate::model::{
         allocator::AllocatorChoice,
         linker::LinkerChoice,
         memory::MemoryChoice,
-        packaging::{Compressor, Extra, Format, Shell},
+        packaging::{Compressor, Extra, Format, GzipLevel, Shell},
         pgo::PgoChoice,
         profile::{Preset, Setting, Unstable},
         tags::TagPolicy,
@@ -74,6 +74,13 @@ impl Plan {
             }
         }
         names
+    }
+
+    /// Returns the level of gzip in its images and archives.
+    pub fn gzip_level(&self) -> GzipLevel {
+        let images = self.images.iter().map(|image| image.gzip_level);
+        let archives = self.archives.iter().map(|archive| archive.gzip_level);
+        images.chain(archives).next().unwrap_or_default()
     }
 }
 
@@ -246,6 +253,9 @@ pub struct Image {
     /// The compression of its layers.
     #[serde(default)]
     pub compression: Compressor,
+    /// The level of gzip.
+    #[serde(default)]
+    pub gzip_level: GzipLevel,
     /// Annotations of the index and of each manifest.
     #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
     pub annotations: BTreeMap<String, String>,
@@ -278,6 +288,9 @@ pub struct Archive {
     pub platform: Platform,
     /// The formats: one file for each.
     pub formats: BTreeSet<Format>,
+    /// The level of gzip.
+    #[serde(default)]
+    pub gzip_level: GzipLevel,
     /// The binaries in it.
     pub binaries: Vec<String>,
     /// Further files in it, by their paths there.

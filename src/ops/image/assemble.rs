@@ -238,7 +238,8 @@ impl PlatformBuild<'_> {
         for step in done {
             let layer = step.layer.map(|tree| {
                 self.check(&tree, verified)?;
-                store.layer(&tree, self.contents, self.plan.compression)
+                let compression = (self.plan.compression, self.plan.gzip_level);
+                store.layer(&tree, self.contents, compression)
             });
             steps.push(HistoryStep { created_by: step.created_by, layer: layer.transpose()? });
         }

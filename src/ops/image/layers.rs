@@ -13,7 +13,7 @@ use crate::{
     model::{
         digest::{Digest, Hasher},
         error::{Error, Result},
-        schema::packaging::Compressor,
+        schema::packaging::{Compressor, GzipLevel},
     },
     ops::output::{
         chunks,
@@ -84,18 +84,20 @@ impl<'a> LayerCache<'a> {
         &self,
         tree: &Tree,
         contents: &ContextDigests<'_>,
-        compressor: Compressor,
+        compression: (Compressor, GzipLevel),
     ) -> Result<Layer> {
-        let key = layer_key(tree, contents, compressor)?;
+        let (compressor, level) = compression;
+        let key = layer_key(tree, contents, &compressor.identity(level))?;
         let record = self.dir.join(format!("{}.json", key.hex()));
-        if let Some(layer) = self.cached_layer(&record, compressor) {
+        if let Some(layer) = self.cached_layer(&record, compression) {
             return Ok(layer);
         }
         fs::create_dir_all(&self.dir)?;
         let draft = fs::draft(&self.dir)?;
-        let (layer, draft) = Layer::write(tree, contents.context, compressor, self.pieces, draft)?;
+        let chunks = self.pieces.at_level(level);
+        let (layer, draft) = Layer::write(tree, contents.context, compressor, &chunks, draft)?;
         let descriptor = layer.descriptor();
-        draft.persist(&self.path(descriptor.digest))?;
+        draft.persist_in_cache(&self.path(descriptor.digest))?;
         let known = LayerRecord {
             diff_id: layer.diff_id(),
             digest: descriptor.digest,
@@ -105,12 +107,16 @@ impl<'a> LayerCache<'a> {
             .map_err(|error| Error::build("cannot note a layer down").because(error))?;
         let mut draft = fs::draft(&self.dir)?;
         draft.write_all(&text).map_err(|error| fs::file_error("write", &record, error))?;
-        draft.persist(&record)?;
+        draft.persist_in_cache(&record)?;
         Ok(layer)
     }
 
     /// Returns the layer of `record`, if its blob is unchanged.
-    fn cached_layer(&self, record: &Utf8Path, compressor: Compressor) -> Option<Layer> {
+    fn cached_layer(
+        &self,
+        record: &Utf8Path,
+        compression: (Compressor, GzipLevel),
+    ) -> Option<Layer> {
         let text = fs::read(record).ok()?;
         let known: LayerRecord = serde_json::from_slice(&text).ok()?;
         let path = self.path(known.digest);
@@ -120,7 +126,7 @@ impl<'a> LayerCache<'a> {
             let _ = fs::remove_file(&path);
             return None;
         }
-        Some(Layer::new(known.diff_id, compressor, known.digest, known.size))
+        Some(Layer::new(known.diff_id, compression, known.digest, known.size))
     }
 
     /// Removes the oldest blobs, if there are many more than the `used` ones of one run.
@@ -134,7 +140,7 @@ impl<'a> LayerCache<'a> {
 
 /// Returns the digest of everything that a blob depends on, with files by their digests: with it, the tar of an
 /// unchanged layer need not even be hashed.
-fn layer_key(tree: &Tree, contents: &ContextDigests<'_>, compressor: Compressor) -> Result<Digest> {
+fn layer_key(tree: &Tree, contents: &ContextDigests<'_>, compressor: &str) -> Result<Digest> {
     let mut hasher = Hasher::default();
     let mut first: BTreeMap<u64, usize> = BTreeMap::new();
     let mut line = |text: String| {
@@ -143,7 +149,7 @@ fn layer_key(tree: &Tree, contents: &ContextDigests<'_>, compressor: Compressor)
         hasher.update(text.as_bytes());
     };
     line(WRITER_VERSION.to_owned());
-    line(compressor.identity().to_owned());
+    line(compressor.to_owned());
     for (at, (path, entry)) in tree.iter().enumerate() {
         let meta = entry.meta;
         line(path.join("/"));

@@ -315,7 +315,7 @@ fn image_record(made: &BuiltImage, plan: &plan::Image) -> dist::Image {
             digest: layer.descriptor().digest,
             size: layer.descriptor().size,
             diff_id: layer.diff_id(),
-            compressor: layer.compressor().identity().to_owned(),
+            compressor: layer.compressor().to_owned(),
             created_by,
         });
         platforms.push(PlatformImage {

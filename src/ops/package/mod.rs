@@ -129,7 +129,7 @@ fn write_planned(
             continue;
         }
         let draft = fs::draft(&stage.path(DIRECTORY))?;
-        let draft = contents.write(&kind, inputs.pieces, draft)?;
+        let draft = contents.write(&kind, &inputs.pieces.at_level(plan.gzip_level), draft)?;
         draft.persist(&stage.path(&path))?;
         let (digest, size) = fs::digest(&stage.path(&path))?;
         warn_about_size(inputs.cx, &kind, &path, size);

@@ -43,6 +43,7 @@ pub(in crate::ops) fn attribute_artifacts(
 ) -> Result<()> {
     let plan = &planned.plan;
     let pieces = chunks::ChunkDirectory::new(plan.target_directory.as_str().into())?;
+    let pieces = pieces.at_level(plan.gzip_level());
     let mut natives: BTreeMap<&str, OnceCell<NativeSymbols>> = BTreeMap::new();
     for job in &plan.jobs {
         natives.entry(&job.target).or_default();

@@ -121,7 +121,7 @@ fn compressed_size(program: &Program) -> Result<u64> {
     let size = open.size();
     let mut reader = open.into_reader(0..size);
     let packed = || -> io::Result<u64> {
-        let mut gzip = Gzip::new(CountingWriter(0), Framing::Members, &NoCache)?;
+        let mut gzip = Gzip::new(CountingWriter(0), Framing::Members, &NoCache);
         let mut buffer = vec![0; 1 << 16];
         loop {
             let count = reader.read(&mut buffer)?;
