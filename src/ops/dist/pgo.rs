@@ -22,6 +22,7 @@ use crate::{
         workspace::Workspace,
     },
     model::{
+        collect::CollectOrdered as _,
         digest::Digest,
         error::{Error, Result},
         event::Event,
@@ -112,7 +113,7 @@ pub(in crate::ops) fn train(cx: &Context, request: &BuildRequest) -> Result<Buil
                 Program { path: output.join(&one.path), runner },
             )
         });
-        Ok::<Programs, Error>(programs.collect())
+        Ok::<Programs, Error>(programs.collect_map())
     };
     let rust = toolchain::rust::find(cx, &cargo::Config::load(cx, &request.config)?.rustc())?;
     let profdata = llvm::provide_profdata(cx, &rust, request.offline)?;

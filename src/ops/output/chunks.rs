@@ -10,7 +10,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::{
     archive::compress::{self, ChunkCache},
-    model::{digest::Digest, error::Result},
+    model::{collect::SortStable as _, digest::Digest, error::Result},
     sys::fs,
 };
 
@@ -102,7 +102,7 @@ pub(in crate::ops) fn prune(dir: &Utf8Path, suffix: &str, keep: usize) -> Result
             made.push((std::cmp::Reverse(time), path));
         }
     }
-    made.sort();
+    made.sort_stable();
     for (_, path) in made.iter().skip(keep) {
         fs::remove_file(path)?;
     }

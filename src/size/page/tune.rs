@@ -6,6 +6,7 @@ use sha2::{Digest as _, Sha256};
 use super::{STYLE, fill, text::escape};
 use crate::model::{
     bytes::Size,
+    collect::SortStable as _,
     schema::{Tune, tune::Measured},
 };
 
@@ -64,7 +65,7 @@ fn chart(tune: &Tune) -> String {
         );
     }
     let mut best: Vec<_> = all.iter().filter(|(_, one)| one.best).collect();
-    best.sort_by(|(_, a), (_, b)| a.time.median.total_cmp(&b.time.median));
+    best.sort_stable_by(|(_, a), (_, b)| a.time.median.total_cmp(&b.time.median));
     let points =
         best.iter().map(|(_, one)| format!("{:.1},{:.1}", x(one.time.median), y(one.size as f64)));
     let points: Vec<String> = points.collect();
