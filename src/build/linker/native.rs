@@ -20,7 +20,8 @@ const CXX_CRATES: [&str; 5] =
 
 /// Packages with C that rust-lld links for both targets: docs/native.md has the table of what was run. C may need
 /// functions of a compiler that Rust's library does not have.
-pub const TESTED: [&str; 8] = [
+pub const TESTED: [&str; 9] = [
+    "libdeflate-sys",
     "libmimalloc-sys",
     "libsqlite3-sys",
     "libz-ng-sys",
