@@ -117,7 +117,7 @@ const MIN_SHARE: f64 = 0.9;
 pub fn compare(plain: &[f64], optimised: &[f64]) -> PgoComparison {
     let summarize = |seconds: &[f64]| {
         let mut sorted = seconds.to_vec();
-        sorted.sort_by(f64::total_cmp);
+        sorted.sort_unstable_by(f64::total_cmp);
         let last = sorted.len().saturating_sub(1);
         let at = |at: usize| sorted.get(at).copied().unwrap_or_default();
         Spread {

@@ -7,7 +7,10 @@ use cargo_metadata::{Metadata, Package as CargoPackage, TargetKind};
 
 use crate::{
     build::config::{self, PackageSettings, WorkspaceSettings},
-    model::error::Result,
+    model::{
+        collect::{CollectOrdered as _, SortStable as _},
+        error::Result,
+    },
 };
 
 /// A workspace, from `cargo metadata`.
@@ -112,7 +115,7 @@ impl Workspace {
         for package in metadata.workspace_packages() {
             packages.push(Package::new(package)?);
         }
-        packages.sort_by(|a, b| a.name.cmp(&b.name));
+        packages.sort_stable_by(|a, b| a.name.cmp(&b.name));
         let with_longshore = |package: &&CargoPackage| {
             package.name == "xtask"
                 && package.dependencies.iter().any(|dependency| dependency.name == "longshore")
@@ -152,7 +155,7 @@ fn default_members(metadata: &Metadata, root_manifest: &str) -> Option<BTreeSet<
         return None;
     }
     let packages = metadata.workspace_default_packages();
-    Some(packages.into_iter().map(|package| package.name.to_string()).collect())
+    Some(packages.into_iter().map(|package| package.name.to_string()).collect_set())
 }
 
 impl Package {
@@ -168,7 +171,7 @@ impl Package {
                 required_features: target.required_features.clone(),
             })
             .collect();
-        bins.sort_by(|a, b| a.name.cmp(&b.name));
+        bins.sort_stable_by(|a, b| a.name.cmp(&b.name));
         Ok(Package {
             name: package.name.to_string(),
             version: package.version.to_string(),

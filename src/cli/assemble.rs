@@ -1,13 +1,12 @@
 //! `image`: its arguments and its output.
 
-use std::collections::BTreeMap;
-
 use camino::{Utf8Path, Utf8PathBuf};
 use clap::{Args, ValueEnum};
 
 use super::{args::Format, json, print};
 use crate::{
     model::{
+        collect::CollectOrdered as _,
         error::{Error, Result, Status},
         platform::Platform,
         schema::packaging::{Compressor, Extra},
@@ -85,7 +84,7 @@ impl ValueEnum for Compressor {
 }
 
 pub(super) fn run(cx: &Context, args: &AssembleArgs) -> Result<Status> {
-    let map = |pairs: &[(String, String)]| pairs.iter().cloned().collect::<BTreeMap<_, _>>();
+    let map = |pairs: &[(String, String)]| pairs.iter().cloned().collect_map();
     let request = ImageRequest {
         dist: dist(cx, args.dist.as_deref())?,
         names: args.packages.clone(),

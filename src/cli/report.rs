@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, fmt::Write};
 
 use crate::model::{
+    collect::CollectOrdered as _,
     schema::{
         Doctor, Plan,
         allocator::AllocatorChoice,
@@ -136,21 +137,21 @@ fn audit(plan: &Plan) -> &'static str {
 fn allocators<'a>(plan: &'a Plan, build: &Build) -> BTreeMap<&'a str, &'a AllocatorChoice> {
     let of_build = |job: &&Job| build.targets.contains(&job.target);
     let jobs = plan.jobs.iter().filter(of_build);
-    jobs.map(|job| (job.target.as_str(), &job.allocator)).collect()
+    jobs.map(|job| (job.target.as_str(), &job.allocator)).collect_map()
 }
 
 /// Returns the implementation of memory functions of each target of a build.
 fn memory_functions<'a>(plan: &'a Plan, build: &Build) -> BTreeMap<&'a str, &'a MemoryChoice> {
     let of_build = |job: &&Job| build.targets.contains(&job.target);
     let jobs = plan.jobs.iter().filter(of_build);
-    jobs.map(|job| (job.target.as_str(), &job.memory_functions)).collect()
+    jobs.map(|job| (job.target.as_str(), &job.memory_functions)).collect_map()
 }
 
 /// Returns the linker of each target of a build.
 fn linkers<'a>(plan: &'a Plan, build: &Build) -> BTreeMap<&'a str, &'a LinkerChoice> {
     let of_build = |job: &&Job| build.targets.contains(&job.target);
     let jobs = plan.jobs.iter().filter(of_build);
-    jobs.map(|job| (job.target.as_str(), &job.linker)).collect()
+    jobs.map(|job| (job.target.as_str(), &job.linker)).collect_map()
 }
 
 /// Formats the flags of each target; targets with the same flags are listed together.

@@ -1,6 +1,7 @@
 //! Values that every wing uses.
 
 pub mod bytes;
+pub mod collect;
 pub mod command;
 pub mod digest;
 pub mod error;

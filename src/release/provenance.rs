@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use crate::{
     build::request::BuildRequest,
     model::{
+        collect::{CollectOrdered as _, SortStable as _},
         digest::Digest,
         error::Result,
         json::{Style, to_bytes},
@@ -180,7 +181,7 @@ fn external_parameters(
 ) -> Value {
     let sorted = |all: Vec<&str>| {
         let mut all: Vec<String> = all.into_iter().map(str::to_owned).collect();
-        all.sort();
+        all.sort_stable();
         all.dedup();
         all
     };
@@ -219,7 +220,7 @@ fn internal_parameters(plan: &Plan, known: &ProvenanceFacts) -> Value {
     let mut directories: Vec<_> =
         known.directories.iter().filter(|(location, _)| !location.is_empty()).collect();
     // What is within another goes first.
-    directories.sort_by(|(a, _), (b, _)| b.len().cmp(&a.len()).then(a.cmp(b)));
+    directories.sort_stable_by(|(a, _), (b, _)| b.len().cmp(&a.len()).then(a.cmp(b)));
     let hide = |text: &str| {
         directories
             .iter()
@@ -243,14 +244,14 @@ fn internal_parameters(plan: &Plan, known: &ProvenanceFacts) -> Value {
         .map(|build| json!({ "targets": build.targets, "arguments": arguments(&build.args) }));
     let settings = plan.profile.settings.iter();
     let settings: BTreeMap<&str, String> =
-        settings.map(|setting| (setting.key.as_str(), setting.value.to_string())).collect();
+        settings.map(|setting| (setting.key.as_str(), setting.value.to_string())).collect_map();
     let mut targets: BTreeMap<&str, Value> = BTreeMap::new();
     for job in &plan.jobs {
         let flags = job.rustflags.iter().map(|flag| hide_source(hide(&flag.flag)));
         // Those are in the order of the directories' names, which are gone here.
         let (mut remaps, mut flags): (Vec<_>, Vec<_>) =
             flags.partition(|flag| flag.starts_with("--remap-path-prefix="));
-        remaps.sort();
+        remaps.sort_stable();
         remaps.dedup();
         flags.extend(remaps);
         targets.entry(&job.target).or_insert_with(|| {
@@ -315,7 +316,7 @@ fn source(dist: &Dist, known: &ProvenanceFacts) -> Option<Resource> {
         name: Some("source".to_owned()),
         uri,
         digest: digest.unwrap_or_default(),
-        annotations: dirty.into_iter().collect(),
+        annotations: dirty.into_iter().collect_map(),
     })
 }
 

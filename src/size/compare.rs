@@ -8,7 +8,10 @@ use super::{
 };
 use crate::{
     binary::map::SymbolSource,
-    model::schema::size::{Change, Changed, ChangedDependency, Dependency},
+    model::{
+        collect::{CollectOrdered as _, SortStable as _},
+        schema::size::{Change, Changed, ChangedDependency, Dependency},
+    },
 };
 
 /// The minimum share, in percent, that two binaries have in common if one is the other's new name.
@@ -86,7 +89,7 @@ fn list_changes<K: Ord + Clone>(
     head: &BTreeMap<K, u64>,
     name: impl Fn(&K) -> (String, Option<String>),
 ) -> Vec<Changed> {
-    let keys: BTreeSet<&K> = base.keys().chain(head.keys()).collect();
+    let keys: BTreeSet<&K> = base.keys().chain(head.keys()).collect_set();
     let mut all: Vec<(u64, Changed)> = keys
         .into_iter()
         .filter_map(|key| {
@@ -97,7 +100,7 @@ fn list_changes<K: Ord + Clone>(
             (by > 0).then_some((by, Changed { name, krate, change }))
         })
         .collect();
-    all.sort_by_key(|(by, _)| std::cmp::Reverse(*by));
+    all.sort_stable_by_key(|(by, _)| std::cmp::Reverse(*by));
     all.into_iter().map(|(_, changed)| changed).collect()
 }
 
@@ -156,7 +159,7 @@ impl Pair<'_> {
         let (before, now) =
             (versions_by_name(&base.dependencies), versions_by_name(&head.dependencies));
         let (old, new) = (base.bytes_by_crate(), head.bytes_by_crate());
-        let names: BTreeSet<&String> = before.keys().chain(now.keys()).collect();
+        let names: BTreeSet<&String> = before.keys().chain(now.keys()).collect_set();
         let mut all: Vec<ChangedDependency> = names
             .into_iter()
             .filter(|name| before.get(*name) != now.get(*name))
@@ -178,7 +181,7 @@ impl Pair<'_> {
                 }
             })
             .collect();
-        all.sort_by_key(|one| std::cmp::Reverse(one.cost.unwrap_or(0).unsigned_abs()));
+        all.sort_stable_by_key(|one| std::cmp::Reverse(one.cost.unwrap_or(0).unsigned_abs()));
         all
     }
 
@@ -224,7 +227,7 @@ fn versions_by_name(all: &[Dependency]) -> BTreeMap<String, Vec<String>> {
         versions.entry(one.name.clone()).or_default().push(one.version.clone());
     }
     for versions in versions.values_mut() {
-        versions.sort();
+        versions.sort_stable();
         versions.dedup();
     }
     versions

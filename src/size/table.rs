@@ -3,7 +3,10 @@
 use std::{borrow::Cow, collections::HashMap};
 
 use super::{Attribution, Leaf};
-use crate::model::schema::size::{Row, RowKind};
+use crate::model::{
+    collect::SortStable as _,
+    schema::size::{Row, RowKind},
+};
 
 /// The selection and grouping of a table.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -50,7 +53,7 @@ pub fn rows(attribution: &Attribution, view: &View) -> Vec<Row> {
         .collect();
     let mut order: Vec<_> = locations.into_iter().collect();
     let size = |number: usize| sums.get(number).copied().unwrap_or(0);
-    order.sort_by(|(one, a), (two, b)| size(*b).cmp(&size(*a)).then_with(|| one.cmp(two)));
+    order.sort_stable_by(|(one, a), (two, b)| size(*b).cmp(&size(*a)).then_with(|| one.cmp(two)));
     if let Some(filter) = view.filter.as_ref().map(|filter| filter.to_lowercase()) {
         order.retain(|((name, _), _)| name.to_lowercase().contains(&filter));
     }

@@ -10,7 +10,10 @@ use std::{
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::fs::file_error;
-use crate::model::error::{Error, Result};
+use crate::model::{
+    collect::SortStable as _,
+    error::{Error, Result},
+};
 
 /// A depth of directories that is enough for every caller.
 pub const DEPTH: usize = 128;
@@ -40,7 +43,7 @@ pub fn is_empty(path: &Utf8Path) -> Result<bool> {
 pub fn names(path: &Utf8Path) -> Result<Vec<String>> {
     let names = entries_if_present(path)?.into_iter().map(|name| utf8(path, name));
     let mut names = names.collect::<Result<Vec<_>>>()?;
-    names.sort();
+    names.sort_stable();
     Ok(names)
 }
 
@@ -52,7 +55,7 @@ pub fn names(path: &Utf8Path) -> Result<Vec<String>> {
 pub fn source_names(path: &Utf8Path) -> Result<Vec<String>> {
     let names = entries_if_present(path)?.into_iter().filter_map(|name| name.into_string().ok());
     let mut names: Vec<String> = names.collect();
-    names.sort();
+    names.sort_stable();
     Ok(names)
 }
 
@@ -127,7 +130,7 @@ impl Walk {
                 return WalkStep::Unreadable(path, error);
             }
         };
-        entries.sort();
+        entries.sort_stable();
         let names = entries.iter().filter_map(|name| name.to_str().map(str::to_owned)).collect();
         self.open.push(Level { path: path.clone(), rest: entries.into_iter() });
         WalkStep::Directory(path, names)

@@ -7,7 +7,7 @@ use cargo_metadata::{Metadata, MetadataCommand};
 
 use crate::{
     build::workspace::Workspace,
-    model::{command::Command, error::Result},
+    model::{collect::CollectOrdered as _, command::Command, error::Result},
     sys::Context,
 };
 
@@ -48,7 +48,7 @@ pub fn own_packages(cx: &Context, workspace: &Workspace) -> Result<BTreeSet<Utf8
             }
         }
     }
-    Ok(directories.iter().filter_map(|directory| directory.canonicalize_utf8().ok()).collect())
+    Ok(directories.iter().filter_map(|directory| directory.canonicalize_utf8().ok()).collect_set())
 }
 
 /// Returns cargo's metadata of `manifest`; `None` if it has none.

@@ -9,6 +9,7 @@ use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, UTIME_NOW, UTIME_OMIT, utim
 use crate::{
     build::cache::{CurrentInput, InputContent, Stamp, Time},
     model::{
+        collect::SortStable as _,
         digest::Digest,
         error::{Error, Result},
     },
@@ -84,7 +85,7 @@ fn walk_with(root: &Utf8Path, skip: &dyn Fn(&Utf8Path) -> bool) -> Result<Vec<Tr
             inode: (meta.dev(), meta.ino()),
         });
     }
-    found.sort_by(|a, b| a.path.cmp(&b.path));
+    found.sort_stable_by(|a, b| a.path.cmp(&b.path));
     Ok(found)
 }
 
@@ -199,7 +200,7 @@ pub fn tracked_paths(path: &Utf8Path, target: &Utf8Path) -> Vec<Utf8PathBuf> {
         let names = directory::source_names(&path).unwrap_or_default();
         open.extend(names.into_iter().map(|name| path.join(name)));
     }
-    found.sort();
+    found.sort_stable();
     found
 }
 

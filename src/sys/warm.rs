@@ -12,7 +12,7 @@ use std::collections::BTreeSet;
 use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::{
-    model::error::Result,
+    model::{collect::CollectOrdered as _, error::Result},
     sys::{
         Context,
         cache::unpack_plain,
@@ -88,7 +88,7 @@ pub struct CacheEntries {
 /// It cannot be read.
 pub fn entries(cache: &Utf8Path) -> Result<CacheEntries> {
     let names = |dir: &str| -> Result<BTreeSet<String>> {
-        Ok(fs::names(&cache.join(dir))?.into_iter().collect())
+        Ok(fs::names(&cache.join(dir))?.into_iter().collect_set())
     };
     Ok(CacheEntries { results: names("o")?, said: names("h")? })
 }

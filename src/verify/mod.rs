@@ -37,6 +37,7 @@ pub use run::{RunEnd, RunResult};
 use crate::{
     binary::elf::Facts,
     model::{
+        collect::SortStable as _,
         schema::dist::{Finding, Level, NotApplied, Verdict},
         source::Source,
     },
@@ -130,7 +131,7 @@ fn verdict(
     not_applied: Vec<NotApplied>,
     mut findings: Vec<Finding>,
 ) -> Verdict {
-    findings.sort_by_key(|finding| std::cmp::Reverse(finding.level));
+    findings.sort_stable_by_key(|finding| std::cmp::Reverse(finding.level));
     let accepted = findings.iter().all(|found| found.level < Level::Deny);
     Verdict { accepted, lints, not_applied, findings }
 }

@@ -22,8 +22,9 @@ type Program = (&'static str, &'static str, &'static str);
 /// Those that are built every time: one for each way in which C, C++ or assembly is compiled, by the
 /// crates cc (of one file and of many, with assembly, as an allocator), cxx and cmake. Checksums are the check values of RFC 1950's CRC-32 (over the
 /// digits 1 to 9), digests those of FIPS 180 (over `abc`).
-const PROGRAMS: [Program; 4] = [
+const PROGRAMS: [Program; 5] = [
     ("native-cmake", "zlib-ng ", ": cbf43926"),
+    ("native-libdeflate", "libdeflate", ": cbf43926"),
     ("native-mimalloc", "mimalloc", ": 6291456"),
     ("native-ring", "ring", ": ba7816bf"),
     ("native-zlib", "zlib ", ": cbf43926"),
@@ -33,9 +34,8 @@ const PROGRAMS: [Program; 4] = [
 const CXX: [Program; 1] = [("native-cxx", "c++", ": is it linked static")];
 
 /// Those with libraries that take long to compile, in the same ways.
-const SLOW: [Program; 7] = [
+const SLOW: [Program; 6] = [
     ("native-aws-lc", "aws-lc", ": ba7816bf"),
-    ("native-deflate", "libdeflate", ": cbf43926"),
     ("native-git2", "libgit2 ", ": d670460b4b4aece5915caf5c68d12f560a9fe3e4"),
     ("native-jemalloc", "jemalloc", ": 6291456"),
     ("native-onig", "onig ", ": 12 34"),

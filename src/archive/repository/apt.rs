@@ -14,6 +14,7 @@ use crate::{
         unpack::{self, Member},
     },
     model::{
+        collect::{CollectOrdered as _, SortStable as _},
         digest::Digest,
         error::{Error, Result},
     },
@@ -170,7 +171,7 @@ fn pool_path(component: &str, name: &str, version: &str, architecture: &str) -> 
 /// Returns the index `Packages` of these packages, sorted by their paths.
 pub fn packages(files: &[&DebFile]) -> String {
     let mut files = files.to_vec();
-    files.sort_by(|one, other| one.file.path.cmp(&other.file.path));
+    files.sort_stable_by(|one, other| one.file.path.cmp(&other.file.path));
     let mut text = String::new();
     for package in files {
         if !text.is_empty() {
@@ -248,7 +249,7 @@ impl Release {
         }
         text.push_str("SHA256:\n");
         let mut indexes: Vec<_> = self.indexes.iter().collect();
-        indexes.sort();
+        indexes.sort_stable();
         for ListedFile { path, size, sha256 } in indexes {
             let _ = writeln!(text, " {} {size} {path}", sha256.hex());
         }
@@ -266,7 +267,7 @@ impl Release {
         };
         let names = |field| -> Result<BTreeSet<String>> {
             let names = paragraph.required(field)?.split_whitespace();
-            let names: BTreeSet<String> = names.map(str::to_owned).collect();
+            let names: BTreeSet<String> = names.map(str::to_owned).collect_set();
             // They are parts of paths.
             match names.iter().find(|name| !is_path_part(name)) {
                 Some(name) => Err(Error::check(format!("its `{field}` has `{name}`"))),

@@ -10,6 +10,7 @@ use crate::{
         unpack::RpmHeaders,
     },
     model::{
+        collect::SortStable as _,
         digest::Digest,
         error::{Error, Result},
     },
@@ -78,7 +79,7 @@ pub struct Lists {
 /// Returns the lists of these packages, sorted by their paths.
 pub fn lists(files: &[RpmFile]) -> Lists {
     let mut files: Vec<&RpmFile> = files.iter().collect();
-    files.sort_by(|one, other| one.file.path.cmp(&other.file.path));
+    files.sort_stable_by(|one, other| one.file.path.cmp(&other.file.path));
     let open = |name: &str, more: &str| {
         format!(
             "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<{name} {more}packages=\"{}\">\n",

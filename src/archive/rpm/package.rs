@@ -17,6 +17,7 @@ use crate::{
         tree::{Content, FileStore, Node, Tree, TreeEntry},
     },
     model::{
+        collect::SortStable as _,
         digest::{Digest, Hasher},
         error::{Error, Result},
         machine::RpmArchitecture,
@@ -382,7 +383,7 @@ fn entries(tree: &Tree) -> Entries<'_> {
         };
         entries.push(PackedEntry { path, mode: kind | entry.meta.mode, entry });
     }
-    entries.sort_by(|one, other| one.path.cmp(&other.path));
+    entries.sort_stable_by(|one, other| one.path.cmp(&other.path));
     entries
 }
 

@@ -113,7 +113,7 @@ pub fn unpack<'a>(
 ) -> Result<Box<dyn Read + 'a>> {
     let count = Rc::default();
     let counted = CountingReader { inner: packed, count: Rc::clone(&count) };
-    Ok(Box::new(LimitedReader::new(decoder(counted, compression)?, count, budget)))
+    Ok(Box::new(LimitedReader::new(decoder(Box::new(counted), compression)?, count, budget)))
 }
 
 /// Decompresses `packed` with `decode`. Reading fails if the result is too large.
@@ -134,12 +134,13 @@ pub(crate) fn unpack_hashed<'a, R: Read>(
     budget: &Budget,
 ) -> Result<LimitedReader<Box<dyn Read + 'a>>> {
     let count = packed.count();
-    Ok(LimitedReader::new(decoder(packed, compression)?, count, budget))
+    Ok(LimitedReader::new(decoder(Box::new(packed), compression)?, count, budget))
 }
 
-fn decoder<'a>(packed: impl Read + 'a, compression: Compression) -> Result<Box<dyn Read + 'a>> {
+/// Takes one type of reader: each decompressor would be compiled for every other one.
+fn decoder<'a>(packed: Box<dyn Read + 'a>, compression: Compression) -> Result<Box<dyn Read + 'a>> {
     Ok(match compression {
-        Compression::None => Box::new(packed),
+        Compression::None => packed,
         Compression::Gzip => Box::new(MultiGzDecoder::new(packed)),
         Compression::Xz => xz::reader(packed, XZ_MEMORY)?,
         Compression::Zstd => {

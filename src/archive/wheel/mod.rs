@@ -19,6 +19,7 @@ use crate::{
         tree::{Content, FileStore, Node, Parts, Tree, TreeEntry},
     },
     model::{
+        collect::SortStable as _,
         digest::Digest,
         error::{Error, Result},
         machine::Architecture,
@@ -262,7 +263,9 @@ impl Package<'_> {
 pub fn ordered(tree: &Tree) -> Vec<(&Parts, &TreeEntry)> {
     let files = tree.iter().filter(|(_, entry)| matches!(entry.node, Node::File(_)));
     let mut all: Vec<_> = files.collect();
-    all.sort_by_key(|(parts, _)| parts.first().is_some_and(|top| top.ends_with(".dist-info")));
+    all.sort_stable_by_key(|(parts, _)| {
+        parts.first().is_some_and(|top| top.ends_with(".dist-info"))
+    });
     all
 }
 

@@ -5,7 +5,10 @@ use std::ops::Range;
 use goblin::elf::program_header::PT_LOAD;
 
 use super::file::ElfFile;
-use crate::model::source::{ReadError, Source};
+use crate::model::{
+    collect::SortStable as _,
+    source::{ReadError, Source},
+};
 
 /// Returns the ranges of the file that are loaded: in order, and none twice, although segments may
 /// overlap, so that a search takes time proportional to the size of the file.
@@ -17,7 +20,7 @@ pub(super) fn loaded_ranges(file: &ElfFile<'_>) -> Result<Vec<Range<u64>>, ReadE
             ranges.push(range);
         }
     }
-    ranges.sort_by_key(|range| range.start);
+    ranges.sort_stable_by_key(|range| range.start);
     let mut merged: Vec<Range<u64>> = Vec::new();
     for range in ranges {
         match merged.last_mut() {

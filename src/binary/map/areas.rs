@@ -8,7 +8,10 @@ use goblin::elf::{
     section_header::{SHF_EXECINSTR, SHT_NOBITS, SHT_NULL, SectionHeader},
 };
 
-use crate::binary::elf::file::{ElfFile, is_alloc};
+use crate::{
+    binary::elf::file::{ElfFile, is_alloc},
+    model::collect::SortStable as _,
+};
 
 /// A run of bytes that is one header or section, or between two of them.
 #[derive(Clone, Debug)]
@@ -70,7 +73,7 @@ pub(super) fn find_areas(file: &ElfFile<'_>) -> Vec<Area> {
         }
     }
     all.retain(|area| area.range.start < area.range.end);
-    all.sort_by_key(|area| (area.range.start, !area.headers, area.range.end, area.section));
+    all.sort_stable_by_key(|area| (area.range.start, !area.headers, area.range.end, area.section));
     let mut side_by_side = Vec::with_capacity(2 * all.len() + 1);
     let mut at = 0;
     let gap = |range| Area { range, headers: false, section: None };
@@ -137,7 +140,7 @@ impl<'a> AddressSpace<'a> {
                 });
             }
         }
-        loaded.sort_by_key(|run| (run.addresses.start, run.addresses.end, run.offset));
+        loaded.sort_stable_by_key(|run| (run.addresses.start, run.addresses.end, run.offset));
         let tls = file.segments.iter().find(|segment| segment.p_type == PT_TLS);
         AddressSpace {
             file,

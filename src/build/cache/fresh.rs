@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::{InputContent, Time, name_hash};
-use crate::model::digest::Digest;
+use crate::model::{collect::CollectOrdered as _, digest::Digest};
 
 /// The format that this version writes, and the only one that it reads.
 pub const INPUT_RECORD_SCHEMA: u32 = 1;
@@ -96,7 +96,7 @@ impl InputRecord {
     /// Removes the content of files that no unit uses any more.
     pub fn prune(&mut self) {
         let used: BTreeSet<&String> =
-            self.units.values().flat_map(|unit| unit.sources.inputs.keys()).collect();
+            self.units.values().flat_map(|unit| unit.sources.inputs.keys()).collect_set();
         let unused = |path: &String| !used.contains(path);
         let unused: Vec<String> = self.files.keys().filter(|path| unused(path)).cloned().collect();
         for path in unused {

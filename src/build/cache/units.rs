@@ -6,6 +6,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::CacheKey;
+use crate::model::collect::CollectOrdered as _;
 
 /// The record that a build writes beside cargo's output, for a later save.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -72,13 +73,13 @@ pub struct LastBuild {
 impl LastBuild {
     /// Returns the files below `target` that the units name by a hash or a path.
     pub fn new(units: &[Unit], target: &Utf8Path) -> Self {
-        let hashes = units.iter().flat_map(Unit::hashes).map(str::to_owned).collect();
+        let hashes = units.iter().flat_map(Unit::hashes).map(str::to_owned).collect_set();
         let named = units.iter().flat_map(|unit| &unit.files);
         let inside = named.filter_map(|file| file.strip_prefix(target).ok());
         // Cargo writes dep-info for other programs beside what it puts in the profile's directory.
         let files = inside.flat_map(|file| [file.to_owned(), file.with_extension("d")]);
         let tag = Utf8PathBuf::from("CACHEDIR.TAG");
-        LastBuild { hashes, files: files.chain([tag]).collect() }
+        LastBuild { hashes, files: files.chain([tag]).collect_set() }
     }
 
     /// Returns whether the file belongs to the last build. `path` is relative to the target directory.

@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeSet, fmt};
 
-use crate::build::cargo::message::BuildScript;
+use crate::{build::cargo::message::BuildScript, model::collect::CollectOrdered as _};
 
 /// A package as cargo prints it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -81,7 +81,7 @@ const MAX_LINE: usize = 2000;
 pub fn excerpt(lines: &[String], most: usize) -> String {
     let is_error = |line: &String| line.starts_with("error:") || line.starts_with("error[");
     let Some(first) = lines.iter().position(is_error) else {
-        return join_lines(lines, (lines.len().saturating_sub(most)..lines.len()).collect());
+        return join_lines(lines, (lines.len().saturating_sub(most)..lines.len()).collect_set());
     };
     // Other crates continue after it.
     let waits = |line: &String| line.starts_with("warning: build failed, waiting");
@@ -129,7 +129,7 @@ fn build_script_warnings(lines: &[String], first: usize, most: usize) -> BTreeSe
     let of_it = |at: &usize| lines[*at].starts_with(&start);
     let all: Vec<usize> = (0..first).filter(of_it).collect();
     let from = all.iter().position(|&at| looks_like_error(&lines[at])).unwrap_or(0);
-    all.into_iter().skip(from).take(most).collect()
+    all.into_iter().skip(from).take(most).collect_set()
 }
 
 /// Returns the last command that a build script prints (the crates cc, cmake and autotools do).

@@ -9,6 +9,7 @@ use crate::{
         request::BuildRequest,
         zig,
     },
+    model::collect::CollectOrdered as _,
     model::schema::{
         allocator::AllocatorChoice,
         linker::LinkerChoice,
@@ -158,8 +159,8 @@ fn build_command(
     Build {
         targets: targets.iter().map(|target| target.target.clone()).collect(),
         packages: selection.packages.iter().map(|(package, _)| package.name.clone()).collect(),
-        std: stds.collect(),
-        link_args: link_args.collect(),
+        std: stds.collect_map(),
+        link_args: link_args.collect_map(),
         args,
         env,
         env_remove,

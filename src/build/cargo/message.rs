@@ -2,7 +2,8 @@
 //! compiled units.
 
 use camino::{Utf8Path, Utf8PathBuf};
-use cargo_metadata::{Message, TargetKind};
+use cargo_metadata::{Artifact, TargetKind};
+use serde::Deserialize;
 
 use super::layout::Layout;
 use crate::{build::cache::Unit, model::schema::units::Units};
@@ -62,6 +63,16 @@ pub struct BuiltBinary {
     pub target: String,
     /// The file.
     pub path: Utf8PathBuf,
+}
+
+/// The messages that are read. The compiler's are not: cargo prints them.
+#[derive(Deserialize)]
+#[serde(tag = "reason", rename_all = "kebab-case")]
+enum Message {
+    CompilerArtifact(Artifact),
+    BuildScriptExecuted(cargo_metadata::BuildScript),
+    #[serde(other)]
+    Other,
 }
 
 impl BuildReport {

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
+use crate::model::collect::CollectOrdered as _;
+
 /// The source of a value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Origin {
@@ -80,7 +82,7 @@ impl Node {
         match value {
             toml::Value::Table(table) => {
                 let nodes = table.into_iter().map(|(key, value)| (key, Node::new(value, origin)));
-                Node::Table(nodes.collect())
+                Node::Table(nodes.collect_map())
             }
             toml::Value::Array(list) => Node::List(list.into_iter().map(scalar).collect()),
             value => Node::Scalar(scalar(value)),

@@ -10,6 +10,7 @@ use super::{
     node::{Node, Scalar},
     rustflags::FlagSource,
 };
+use crate::model::collect::{CollectOrdered as _, SortStable as _};
 
 /// One variable of `[env]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -216,7 +217,7 @@ impl Settings {
             Some(EnvEntry { value, force: flag("force"), file: scalar.origin.file.clone() })
         };
         let entries = self.root.get(&["env"]).into_iter().flat_map(Node::entries);
-        entries.filter_map(|(name, node)| Some((name.clone(), entry(node)?))).collect()
+        entries.filter_map(|(name, node)| Some((name.clone(), entry(node)?))).collect_map()
     }
 
     /// Returns the directories that replace other sources of packages.
@@ -238,7 +239,7 @@ impl Settings {
         let profiles = self.root.get(&["profile"]);
         let of_files = profiles.into_iter().flat_map(Node::entries).map(|(name, _)| name.as_str());
         let mut names: Vec<&str> = names.iter().copied().chain(of_files).collect();
-        names.sort_unstable();
+        names.sort_stable();
         names.dedup();
         for (name, key) in names.iter().flat_map(|name| PROFILE_KEYS.map(|key| (name, key))) {
             let path = ["profile", name, key];

@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use crate::model::schema::units::{Unit, Units};
+use crate::model::{
+    collect::SortStable as _,
+    schema::units::{Unit, Units},
+};
 
 use cargo_metadata::{Artifact, TargetKind};
 use serde::Deserialize;
@@ -58,7 +61,7 @@ impl Units {
         let Some((_, data)) = page.split_once("UNIT_DATA = ") else { return };
         let mut values = serde_json::Deserializer::from_str(data).into_iter::<Vec<Timing>>();
         let Some(Ok(mut timings)) = values.next() else { return };
-        timings.sort_by(|a, b| a.end().total_cmp(&b.end()));
+        timings.sort_stable_by(|a, b| a.end().total_cmp(&b.end()));
         if let Some(last) = timings.last() {
             *self.seconds.get_or_insert(0.0) += last.end();
         }
@@ -95,7 +98,7 @@ impl Units {
     pub fn slowest(&self, most: usize) -> Vec<(&Unit, f64)> {
         let timed = |unit| Some((unit, Unit::seconds(unit)?));
         let mut units: Vec<(&Unit, f64)> = self.each.iter().filter_map(timed).collect();
-        units.sort_by(|a, b| b.1.total_cmp(&a.1));
+        units.sort_stable_by(|a, b| b.1.total_cmp(&a.1));
         units.truncate(most);
         units
     }

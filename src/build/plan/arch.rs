@@ -4,7 +4,7 @@ use super::formats::FormatPlanner;
 use crate::{
     archive::{arch, deb},
     build::config::FormatSetting,
-    model::{error::Result, feature::Feature, schema::plan::Arch},
+    model::{collect::CollectOrdered as _, error::Result, feature::Feature, schema::plan::Arch},
 };
 
 /// The format in messages.
@@ -61,7 +61,7 @@ pub(super) fn plan_arch(planner: &FormatPlanner<'_>) -> Result<Option<Arch>> {
             .into_iter()
             .filter(|(_, relations)| !relations.is_empty())
             .map(|(key, relations)| (key.to_owned(), relations))
-            .collect(),
+            .collect_map(),
         name,
     }))
 }

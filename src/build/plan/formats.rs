@@ -13,6 +13,7 @@ use crate::{
         workspace::Package,
     },
     model::{
+        collect::CollectOrdered as _,
         error::{Error, Result},
         license,
         machine::Linkage,
@@ -203,7 +204,7 @@ impl FormatPlanner<'_> {
             relations: relations
                 .into_iter()
                 .filter_map(|(key, value)| Some((key.to_owned(), value?)))
-                .collect(),
+                .collect_map(),
             authors: package.about.authors.clone(),
             license: package.about.license.clone(),
             files: self.found.deb.clone(),
@@ -250,7 +251,7 @@ impl FormatPlanner<'_> {
             keywords: about.keywords.clone(),
             classifiers: settings.classifiers,
             requires_python: settings.requires_python.unwrap_or_else(|| PYTHON.to_owned()),
-            urls: self.urls().map(|(label, url)| (label.to_owned(), url)).collect(),
+            urls: self.urls().map(|(label, url)| (label.to_owned(), url)).collect_map(),
             readme: self.found.readme.clone(),
             module,
             name,

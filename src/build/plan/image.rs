@@ -9,6 +9,7 @@ use super::selection::Selection;
 use crate::{
     build::{target::Target, workspace::Package},
     model::{
+        collect::CollectOrdered as _,
         error::{Error, Result, Status},
         reference::{repository_name, version_tag},
         schema::{
@@ -156,7 +157,7 @@ fn labels(package: &Package, release: &Release) -> BTreeMap<String, String> {
         .into_iter()
         .filter_map(|(key, value)| Some((format!("org.opencontainers.image.{key}"), value?)));
     let own = package.settings.image.labels.clone();
-    known.chain(own).collect()
+    known.chain(own).collect_map()
 }
 
 fn one_line(text: &str) -> String {

@@ -37,6 +37,7 @@ use crate::{
         workspace::Workspace,
     },
     model::{
+        collect::SortStable as _,
         error::{Error, Result},
         schema::{
             allocator::Allocator,
@@ -225,7 +226,7 @@ fn remapped_directories(
         (target_directory.to_owned(), "/workspace/target".to_owned()),
     ];
     all.extend(more.iter().cloned());
-    all.sort_by_key(|(from, _)| from.as_str().len());
+    all.sort_stable_by_key(|(from, _)| from.as_str().len());
     Remap(all)
 }
 

@@ -4,7 +4,7 @@ use super::formats::FormatPlanner;
 use crate::{
     archive::{deb, rpm},
     build::config::FormatSetting,
-    model::{error::Result, schema::plan::Rpm},
+    model::{collect::CollectOrdered as _, error::Result, schema::plan::Rpm},
 };
 
 /// The format in messages.
@@ -70,7 +70,7 @@ pub(super) fn plan_rpm(planner: &FormatPlanner<'_>) -> Result<Option<Rpm>> {
             .into_iter()
             .filter(|(_, relations)| !relations.is_empty())
             .map(|(key, relations)| (key.to_owned(), relations))
-            .collect(),
+            .collect_map(),
         files: planner.found.rpm.clone(),
         name,
     }))

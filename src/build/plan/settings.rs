@@ -12,6 +12,7 @@ use crate::{
         workspace::{Package, Workspace},
     },
     model::{
+        collect::SortStable as _,
         error::{Error, Result},
         platform::Platform,
         schema::{
@@ -117,7 +118,7 @@ pub fn chosen_targets<'a>(
         requested.iter().map(|name| targets.get(name)).collect::<Result<_>>()?
     };
     // By platform, as in the index, so that the order of flags does not matter.
-    chosen.sort_by(|a, b| (&a.spec.platform, &a.name).cmp(&(&b.spec.platform, &b.name)));
+    chosen.sort_stable_by(|a, b| (&a.spec.platform, &a.name).cmp(&(&b.spec.platform, &b.name)));
     chosen.dedup_by(|a, b| a.name == b.name);
     if let Some(pair) =
         chosen.windows(2).find(|pair| pair[0].spec.platform == pair[1].spec.platform)
@@ -151,7 +152,7 @@ fn platforms(workspace: &Workspace, targets: &Targets) -> Vec<Platform> {
             default.map(|target| target.spec.platform.clone()).collect()
         }
     };
-    platforms.sort();
+    platforms.sort_stable();
     platforms.dedup();
     platforms
 }
@@ -180,7 +181,7 @@ fn profile(
     }
     let preset = request.preset.or(metadata.preset).unwrap_or_default();
     let mut unstable = [&metadata.unstable[..], &request.unstable].concat();
-    unstable.sort();
+    unstable.sort_stable();
     unstable.dedup();
     Ok(Profile {
         settings: profile::settings(&name, preset, profiles.get(&name), debug_files),

@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::Limit;
-use crate::model::event::Event;
+use crate::model::{collect::SortStable as _, event::Event};
 
 /// The share of the job's time after which a warning is printed, in percent.
 const WARN_AT: u32 = 80;
@@ -214,7 +214,8 @@ fn warn_at(limit: Limit) -> Duration {
 
 /// Formats the first of `units`, by their durations, and the number of the others.
 fn format_slowest(mut units: Vec<(String, Duration)>) -> Option<String> {
-    units.sort_by(|(name, time), (other, than)| than.cmp(time).then_with(|| name.cmp(other)));
+    units
+        .sort_stable_by(|(name, time), (other, than)| than.cmp(time).then_with(|| name.cmp(other)));
     let more = units.len().saturating_sub(MAX_NAMED);
     let named = units.iter().take(MAX_NAMED);
     let mut text: Vec<String> =

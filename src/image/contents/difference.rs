@@ -5,9 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::model::schema::image::{
-    Change, Config, File, FileChange, FileKind, FilesDiff, Image, Layer, LayersDiff, Mode, Notes,
-    PlatformDiff,
+use crate::model::{
+    collect::{CollectOrdered as _, SortStable as _},
+    schema::image::{
+        Change, Config, File, FileChange, FileKind, FilesDiff, Image, Layer, LayersDiff, Mode,
+        Notes, PlatformDiff,
+    },
 };
 
 /// Compares the images of one platform. Times count only if `times` is set: those of files, of the
@@ -66,7 +69,7 @@ where
     K: Ord + AsRef<str>,
     V: PartialEq + Serialize,
 {
-    let keys: BTreeSet<&K> = before.keys().chain(after.keys()).collect();
+    let keys: BTreeSet<&K> = before.keys().chain(after.keys()).collect_set();
     let changed = keys.into_iter().filter(|key| before.get(key) != after.get(key));
     changed
         .map(|key| new_change(field, Some(key.as_ref()), &before.get(key), &after.get(key)))
@@ -106,7 +109,7 @@ fn compare_environment(before: &[String], after: &[String]) -> Vec<Change> {
             let (name, value) = text.split_once('=').unwrap_or((text, ""));
             (name.to_owned(), value.to_owned())
         };
-        list.iter().map(pair).collect()
+        list.iter().map(pair).collect_map()
     };
     let changes = compare_by_key("env", &variables(before), &variables(after));
     if changes.is_empty() && before != after {
@@ -156,7 +159,7 @@ fn has_same_files(a: &Layer, b: &Layer) -> bool {
             }
         }
         // The last of those with one path holds, so their order stays.
-        files.sort_by(|a, b| a.path.cmp(&b.path));
+        files.sort_stable_by(|a, b| a.path.cmp(&b.path));
         files
     };
     a.files.len() == b.files.len() && sorted(a) == sorted(b)
@@ -164,11 +167,11 @@ fn has_same_files(a: &Layer, b: &Layer) -> bool {
 
 fn compare_files(before: &[File], after: &[File], times: bool) -> FilesDiff {
     fn by_path(files: &[File]) -> BTreeMap<&str, &File> {
-        files.iter().map(|file| (file.path.as_str(), file)).collect()
+        files.iter().map(|file| (file.path.as_str(), file)).collect_map()
     }
     let (old, new) = (by_path(before), by_path(after));
     let mut diff = FilesDiff::default();
-    for &path in old.keys().chain(new.keys()).collect::<BTreeSet<_>>() {
+    for &path in old.keys().chain(new.keys()).collect_set() {
         match (old.get(path).copied(), new.get(path).copied()) {
             (Some(a), Some(b)) => {
                 let changes = compare_file(a, b, times);

@@ -10,6 +10,7 @@ use crate::{
         read::image::{self, Store},
     },
     model::{
+        collect::CollectOrdered as _,
         digest::Hasher,
         error::{Error, Result},
         schema::image::{Config, File, FileKind, Image, Layer, Notes, Step},
@@ -189,7 +190,7 @@ fn configuration(config: &Document<oci::Config>) -> Result<Config> {
         stop_signal: runs.stop_signal.clone().filter(|signal| !signal.is_empty()),
         healthcheck,
         labels: runs.labels.clone(),
-        other: top.chain(own).filter(|(_, value)| !is_empty(value)).collect(),
+        other: top.chain(own).filter(|(_, value)| !is_empty(value)).collect_map(),
     })
 }
 

@@ -8,6 +8,7 @@ use crate::{
     image::oci::config::Healthcheck,
     model::{
         bytes::Size,
+        collect::SortStable as _,
         schema::image::{
             Change, Config, File, FileKind, Form, Image, ImageDiff, ImageSet, Inspection, Layer,
             Mode, Notes, PlatformDiff,
@@ -330,7 +331,7 @@ fn push_platform(text: &mut String, diff: &PlatformDiff) {
         let changes: Vec<_> = file.changes.iter().map(describe_change).collect();
         ('~', escape_text(&file.path), changes.join(", "))
     }));
-    rows.sort_by(|a, b| a.1.cmp(&b.1));
+    rows.sort_stable_by(|a, b| a.1.cmp(&b.1));
     push_table(text, rows);
 }
 

@@ -14,6 +14,7 @@ use crate::{
         read::image::Store,
     },
     model::{
+        collect::SortStable as _,
         digest::Digest,
         error::{Error, Result},
     },
@@ -69,7 +70,7 @@ impl Upload {
             }
         }
         let mut upload = collector.upload;
-        upload.blobs.sort_by(|a, b| b.size.cmp(&a.size).then(a.digest.cmp(&b.digest)));
+        upload.blobs.sort_stable_by(|a, b| b.size.cmp(&a.size).then(a.digest.cmp(&b.digest)));
         Ok(upload)
     }
 

@@ -13,6 +13,7 @@ use super::{
 use crate::{
     image::oci::config::Execution,
     model::{
+        collect::CollectOrdered as _,
         error::{Error, Result},
         machine::Architecture,
         platform::Platform,
@@ -291,7 +292,7 @@ impl Dockerfile {
     /// Returns the names of `values` that no `ARG` declares, without those that BuildKit itself reads.
     fn unused_arguments(&self, values: &BTreeMap<String, String>) -> Vec<String> {
         let mut declared: BTreeSet<&str> =
-            self.globals.iter().map(|arg| arg.name.as_str()).collect();
+            self.globals.iter().map(|arg| arg.name.as_str()).collect_set();
         for (_, instruction) in self.stages.iter().flat_map(|stage| &stage.instructions) {
             if let Instruction::Arg(args) = instruction {
                 declared.extend(args.iter().map(|arg| arg.name.as_str()));

@@ -11,7 +11,7 @@ use super::{
     source::{Problem, Span},
     word::{self, Word},
 };
-use crate::image::oci::config::Healthcheck;
+use crate::{image::oci::config::Healthcheck, model::collect::SortStable as _};
 
 /// The hint for an instruction that would have to run something.
 const BUILDX_HINT: &str = "an image that needs it is built by `docker buildx build`; this recipe only \
@@ -360,7 +360,7 @@ impl<'a> Statement<'a> {
         if ports.is_empty() {
             return Err(self.problem("`EXPOSE` needs a port"));
         }
-        ports.sort_by(|a, b| a.text.cmp(&b.text));
+        ports.sort_stable_by(|a, b| a.text.cmp(&b.text));
         Ok(ports)
     }
 

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::model::{error::Error, suggest::nearest};
+use crate::model::{collect::SortStable as _, error::Error, suggest::nearest};
 
 /// The maximum number of errors of one file that are shown.
 const MAX_ERRORS: usize = 20;
@@ -145,7 +145,7 @@ impl SourceText {
     /// Returns one error for all of `problems`: the first is its message, and the others are in its
     /// detail.
     pub(super) fn error(&self, mut problems: Vec<Problem>) -> Error {
-        problems.sort_by_key(|problem| problem.span);
+        problems.sort_stable_by_key(|problem| problem.span);
         let Some(first) = problems.first() else {
             return Error::usage(format!("{}: it is invalid", self.name));
         };

@@ -11,6 +11,7 @@ use super::{
     manifest::Manifest,
 };
 use crate::model::{
+    collect::SortStable as _,
     digest::Digest,
     error::{Error, Result},
     platform::Platform,
@@ -180,7 +181,7 @@ impl OciImageSet {
     /// # Errors
     /// There is no image, or two for one platform.
     pub fn new(mut images: Vec<OciImage>, annotations: BTreeMap<String, String>) -> Result<Self> {
-        images.sort_by(|a, b| a.platform.cmp(&b.platform));
+        images.sort_stable_by(|a, b| a.platform.cmp(&b.platform));
         if let Some(pair) = images.windows(2).find(|w| w[0].platform == w[1].platform) {
             return Err(Error::usage(format!("there are two images for `{}`", pair[0].platform))
                 .hint("give one binary for each platform"));

@@ -8,7 +8,7 @@ use super::{
     descriptor::{Descriptor, MediaType, nullable},
     document::Model,
 };
-use crate::model::json::Style;
+use crate::model::{collect::SortStable as _, json::Style};
 
 /// A list of manifests, or of further indexes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,7 +37,7 @@ impl Index {
     /// Returns an index of `manifests`, sorted by platform and then by digest, so that its own digest
     /// does not depend on their order. Those without a platform come last.
     pub fn new(mut manifests: Vec<Descriptor>, annotations: BTreeMap<String, String>) -> Self {
-        manifests.sort_by(|a, b| {
+        manifests.sort_stable_by(|a, b| {
             let key = |d: &Descriptor| (d.platform.is_none(), d.platform.clone(), d.digest);
             key(a).cmp(&key(b))
         });

@@ -13,6 +13,7 @@ use crate::{
         Unit, UnitInputs, parse_dep_info, parse_rerun_if_changed, unit_hash,
     },
     model::{
+        collect::CollectOrdered as _,
         digest::Digest,
         error::{Error, Result},
     },
@@ -103,7 +104,7 @@ impl<'a> Freshness<'a> {
     /// inputs.
     pub(super) fn sources(&self) -> BTreeMap<String, UnitInputs> {
         let units = self.record.units.iter();
-        units.map(|(path, unit)| (path.clone(), unit.sources.clone())).collect()
+        units.map(|(path, unit)| (path.clone(), unit.sources.clone())).collect_map()
     }
 
     /// Returns the units that cannot be used as they are, and the changed inputs that are not newer
@@ -152,7 +153,7 @@ impl<'a> Freshness<'a> {
         let roots: BTreeMap<&str, &Utf8Path> = units
             .iter()
             .filter_map(|unit| Some((unit.package.as_str(), unit.root.as_deref()?)))
-            .collect();
+            .collect_map();
         let mut packages = BTreeMap::new();
         let mut immutable = BTreeSet::new();
         for unit in units.iter().filter(|unit| unit.script) {
@@ -261,7 +262,7 @@ impl<'a> Freshness<'a> {
         };
         let outside =
             |path: &Utf8PathBuf| !path.starts_with(&self.target) && !self.key.is_unchangeable(path);
-        let named: BTreeSet<Utf8PathBuf> = named.into_iter().filter(outside).collect();
+        let named: BTreeSet<Utf8PathBuf> = named.into_iter().filter(outside).collect_set();
         let mut inputs = BTreeMap::new();
         for path in named {
             let state = self.files.content(path.as_str(), &mut self.record);
@@ -317,7 +318,7 @@ fn input_lists(target: &Utf8Path) -> Result<Vec<InputList>> {
             fs::names(&target.join(&profile).join(".fingerprint"))?
                 .into_iter()
                 .map(|name| (unit_hash(&name), name))
-                .collect();
+                .collect_map();
         let invoked = |path: &Utf8Path| {
             let unit = unit_hash(path.as_str());
             let directory = fingerprints.get(&unit).map_or("", String::as_str);

@@ -7,6 +7,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::{
     model::{
+        collect::{CollectOrdered as _, SortStable as _},
         command::Command,
         error::{Error, Result},
     },
@@ -49,12 +50,12 @@ pub(super) fn package_files(
         .filter(|file| file.file_name() == Some("Cargo.toml"))
         .filter_map(|file| file.parent())
         .filter(|dir| *dir != root)
-        .collect();
+        .collect_set();
     let own = |file: &&Utf8PathBuf| {
         !file.ancestors().any(|dir| nested.contains(dir)) && !file.starts_with(target)
     };
     let mut files: Vec<Utf8PathBuf> = files.iter().filter(own).cloned().collect();
-    files.sort();
+    files.sort_stable();
     files.dedup();
     Ok(files)
 }

@@ -17,6 +17,7 @@ use crate::{
         workspace::Workspace,
     },
     model::{
+        collect::{CollectOrdered as _, SortStable as _},
         error::{Error, Result},
         secret::Secret,
     },
@@ -98,7 +99,7 @@ pub(super) fn record(
 ) -> Result<()> {
     let target = Utf8Path::new(&planned.plan.target_directory);
     let version = planned.zig.as_ref().map(|zig| zig.version.to_string()).unwrap_or_default();
-    units.sort_by(|a, b| (&a.package, &a.files).cmp(&(&b.package, &b.files)));
+    units.sort_stable_by(|a, b| (&a.package, &a.files).cmp(&(&b.package, &b.files)));
     units.dedup();
     let root = Utf8Path::new(&planned.plan.workspace);
     let key = cache_key(cx, &planned.rust, &version, root, target);
@@ -132,7 +133,7 @@ fn drop_units(root: &Utf8Path, dropped: &BTreeSet<String>) -> Result<()> {
         .map(Utf8Path::new)
         .filter(|path| path.parent().is_some_and(|parent| !parent.as_str().is_empty()))
         .map(|path| (path.parent(), stem(path.file_name().unwrap_or_default())))
-        .collect();
+        .collect_set();
     let is_dropped = |path: &Utf8Path| {
         let name = path.file_name().unwrap_or_default();
         name_hash(name).is_some_and(|hash| dropped.contains(hash))
@@ -144,7 +145,7 @@ fn drop_units(root: &Utf8Path, dropped: &BTreeSet<String>) -> Result<()> {
     };
     let entries = tree::walk(root, skip)?;
     let mut entries: Vec<_> = entries.iter().filter(|entry| is_dropped(&entry.path)).collect();
-    entries.sort_by_key(|entry| {
+    entries.sort_stable_by_key(|entry| {
         let fingerprint = entry.path.components().any(|part| part.as_str() == ".fingerprint");
         let names_inputs =
             entry.kind == EntryKind::Directory || entry.path.extension() == Some("d");

@@ -19,6 +19,7 @@ use crate::{
     },
     model::{
         bytes::Size,
+        collect::{CollectOrdered as _, SortStable as _},
         error::{Error, Result},
         schema::cache::{Cache, CacheOutcome, SCHEMA as REPORT},
         secret::Secret,
@@ -318,7 +319,7 @@ fn restored_record(target: &Utf8Path, units: BTreeMap<String, UnitInputs>) -> Re
         let stamp = tree::stamp(&target.join(&path))?;
         Some((path, RecordedUnit { stamp, sources }))
     };
-    let units = units.into_iter().filter_map(compiled).collect();
+    let units = units.into_iter().filter_map(compiled).collect_map();
     let record = InputRecord { schema: INPUT_RECORD_SCHEMA, units, files: BTreeMap::new() };
     serde_json::to_vec(&record).map_err(|error| Error::build("cannot write JSON").because(error))
 }
@@ -327,7 +328,7 @@ fn restored_record(target: &Utf8Path, units: BTreeMap<String, UnitInputs>) -> Re
 /// sorted.
 fn other_builds(workspace: &Workspace) -> Vec<Time> {
     let own: BTreeSet<&str> =
-        workspace.packages.iter().map(|package| package.name.as_str()).collect();
+        workspace.packages.iter().map(|package| package.name.as_str()).collect_set();
     let root = &workspace.target_directory;
     let names = |dir: &Utf8Path| fs::names(dir).unwrap_or_default();
     let mut profiles = Vec::new();
@@ -353,6 +354,6 @@ fn other_builds(workspace: &Workspace) -> Vec<Time> {
             }
         }
     }
-    times.sort_unstable();
+    times.sort_stable();
     times
 }

@@ -19,6 +19,7 @@ use crate::{
     },
     model::{
         bytes::Size,
+        collect::CollectOrdered as _,
         error::{Error, Result},
         schema::cache::{Cache, CacheOutcome, SCHEMA as REPORT},
     },
@@ -68,7 +69,7 @@ pub fn save(cx: &Context, request: &CacheRequest) -> Result<Cache> {
     cx.children.check()?;
     let mut manifest = list_inputs(cx, &workspace.root, &target, &recorded, &entries)?;
     manifest.units = freshness.sources();
-    let kept: BTreeSet<&str> = entries.iter().map(|entry| entry.path.as_str()).collect();
+    let kept: BTreeSet<&str> = entries.iter().map(|entry| entry.path.as_str()).collect_set();
     manifest.units.retain(|path, _| kept.contains(path.as_str()));
     let mut items = archive_items(TARGET, &target, &entries, &mut manifest);
     let with_zig = add_zig_parts(cx, &target, &recorded, &mut items);
@@ -175,7 +176,7 @@ fn saved_entries(
         .iter()
         .filter(|entry| entry.path.components().any(|part| part.as_str() == ".fingerprint"))
         .filter_map(|entry| name_hash(entry.path.file_name()?))
-        .collect();
+        .collect_set();
     if let Some(hash) = keep.hashes.iter().find(|hash| !fingerprints.contains(hash.as_str())) {
         return Err(Error::build(format!(
             "cargo's fingerprint of unit `{hash}` is not below `{target}`"
@@ -257,7 +258,7 @@ fn list_inputs(
         .units
         .iter()
         .filter_map(|unit| Some((unit.package.as_str(), unit.root.as_deref()?)))
-        .collect();
+        .collect_map();
     for unit in recorded.units.iter().filter(|unit| unit.script) {
         let (Some(out), Some(hash)) = (unit.files.first(), unit.hashes().next()) else { continue };
         let Some(package) = roots.get(unit.package.as_str()) else { continue };

@@ -23,6 +23,7 @@ use crate::{
     },
     ci::pipeline::{self, GeneratedFile, PipelineInputs, RunEvent, Tag, difference},
     model::{
+        collect::SortStable as _,
         error::{Error, Result},
         provider::Provider,
     },
@@ -308,7 +309,7 @@ fn providers(request: &CiRequest, workspace: &Workspace) -> Result<Vec<Provider>
     if chosen.is_empty() {
         chosen.push(Provider::Github);
     }
-    chosen.sort();
+    chosen.sort_stable();
     chosen.dedup();
     Ok(chosen)
 }

@@ -8,6 +8,7 @@ use cargo_metadata::Metadata;
 use crate::{
     build::{allocator::MIMALLOC, cargo::message::BuildReport, linker::musl::bundled},
     model::{
+        collect::CollectOrdered as _,
         digest::Digest,
         error::Result,
         schema::{
@@ -82,10 +83,10 @@ pub(in crate::ops) fn sboms(
             let flags = job.rustflags.iter().map(|flag| flag.flag.as_str());
             (job.target.as_str(), flags.collect())
         })
-        .collect();
+        .collect_map();
     let root = Utf8Path::new(&plan.workspace);
     let rust = &planned.rust;
-    let mut names: BTreeSet<&str> = flags.keys().copied().collect();
+    let mut names: BTreeSet<&str> = flags.keys().copied().collect_set();
     names.insert(&rust.host);
     let manifest = root.join("Cargo.toml");
     let unstable = !plan.profile.unstable.is_empty();
@@ -158,7 +159,7 @@ pub(in crate::ops) fn write_documents(
         };
         // A recipe may take binaries of any package.
         let inside: BTreeSet<&Digest> =
-            image.platforms.iter().flat_map(|one| one.binaries.values()).collect();
+            image.platforms.iter().flat_map(|one| one.binaries.values()).collect_set();
         let binaries: Vec<&Artifact> =
             artifacts.iter().filter(|artifact| inside.contains(&artifact.sha256)).collect();
         let named = (image.name.as_str(), image.tag.as_str());
@@ -178,7 +179,7 @@ fn subject(
 ) -> Subject {
     let release = &planned.plan.release;
     let keys: BTreeSet<(&str, &str)> =
-        binaries.iter().map(|one| (one.package.as_str(), one.target.as_str())).collect();
+        binaries.iter().map(|one| (one.package.as_str(), one.target.as_str())).collect_set();
     let bills = keys.iter().filter_map(|(package, target)| bills.get(package, target));
     let binary = |artifact: &&Artifact| SbomBinary {
         path: artifact.path.clone(),
@@ -193,7 +194,7 @@ fn subject(
         version: version.to_owned(),
         what,
         epoch: release.source_date_epoch,
-        tools: tools.map(|(name, version)| (name.clone(), version.clone())).collect(),
+        tools: tools.map(|(name, version)| (name.clone(), version.clone())).collect_map(),
         binaries: binaries.iter().map(binary).collect(),
         others: other_components(planned, binaries),
         bill: Sbom::merge(bills),

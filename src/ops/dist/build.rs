@@ -10,6 +10,7 @@ use camino::Utf8Path;
 use crate::{
     build::cargo::{cpu, layout::Layout, message::BuildReport, progress},
     model::{
+        collect::{CollectOrdered as _, SortStable as _},
         command::Command,
         error::{Error, Result},
         event::Event,
@@ -109,7 +110,7 @@ pub(in crate::ops) fn compile(
             _ => format!("logs/{name}-{}.log", number + 1),
         };
         let mut env: BTreeMap<_, _> =
-            build.env.iter().map(|(name, value)| (name.clone(), Some(value.clone()))).collect();
+            build.env.iter().map(|(name, value)| (name.clone(), Some(value.clone()))).collect_map();
         env.extend(build.env_remove.iter().map(|name| (name.clone(), None)));
         env.extend(fixed_env(cx, plan.release.source_date_epoch));
         let targets: Vec<_> =
@@ -213,7 +214,8 @@ fn fixed_env(cx: &Context, epoch: u64) -> BTreeMap<String, Option<String>> {
     // A build script that runs git gets the answer for the repository that contains its source, in a
     // hook too. Settings such as the URLs of private dependencies stay.
     let of_git = git::LOCAL_VARIABLES.into_iter().filter(|name| !name.starts_with("GIT_CONFIG"));
-    let mut env: BTreeMap<_, _> = names.chain(of_git).map(|name| (name.to_owned(), None)).collect();
+    let mut env: BTreeMap<_, _> =
+        names.chain(of_git).map(|name| (name.to_owned(), None)).collect_map();
     for (name, value) in [
         ("SOURCE_DATE_EPOCH", epoch.to_string().as_str()),
         // Cargo reports its progress only in its progress bar, and names all that it compiles only if
@@ -308,7 +310,7 @@ fn zig_target(planned: &Planned, plan: &Plan, build: &Build, name: &str) -> zig:
 fn describe(plan: &Plan, build: &Build) -> String {
     let jobs = plan.jobs.iter().filter(|job| build.packages.contains(&job.package));
     let mut bins: Vec<&str> = jobs.map(|job| job.binary.as_str()).collect();
-    bins.sort_unstable();
+    bins.sort_stable();
     bins.dedup();
     let preset = plan.profile.preset.map(|preset| format!(", preset {}", preset.name()));
     format!(

@@ -9,7 +9,7 @@ use crate::{
         request::BuildRequest,
         workspace::{Package, Workspace},
     },
-    model::{command::Command, error::Result},
+    model::{collect::CollectOrdered as _, command::Command, error::Result},
     sys::Context,
 };
 
@@ -44,7 +44,7 @@ pub(in crate::ops) fn dependency_features(
         }
         (package.name.clone(), features)
     };
-    Ok(packages.iter().map(|package| of_package(package)).collect())
+    Ok(packages.iter().map(|package| of_package(package)).collect_map())
 }
 
 /// Returns a sentence for each package with dependencies that get more features because other packages

@@ -16,7 +16,7 @@ use crate::{
         request::BuildRequest,
         workspace::Workspace,
     },
-    model::error::Result,
+    model::{collect::CollectOrdered as _, error::Result},
     sys::{Context, cargo, fs, parallel, tree},
 };
 
@@ -41,7 +41,7 @@ pub(in crate::ops) fn find_native_code(
     let selected: BTreeSet<String> = selection::built_together(workspace, request)?
         .iter()
         .map(|package| package.name.clone())
-        .collect();
+        .collect_set();
     let mut resolution = resolution_args(request);
     if !provide && !request.offline {
         resolution.push("--offline".to_owned());
@@ -82,8 +82,8 @@ impl<'a> Graph<'a> {
     fn new(metadata: &'a Metadata) -> Self {
         let nodes = metadata.resolve.as_ref().map_or(&[][..], |resolve| &resolve.nodes);
         Graph {
-            packages: metadata.packages.iter().map(|package| (&package.id, package)).collect(),
-            nodes: nodes.iter().map(|node| (&node.id, node)).collect(),
+            packages: metadata.packages.iter().map(|package| (&package.id, package)).collect_map(),
+            nodes: nodes.iter().map(|node| (&node.id, node)).collect_map(),
         }
     }
 
@@ -99,7 +99,7 @@ impl<'a> Graph<'a> {
     /// Returns the packages that a build script may call, also by way of others.
     fn build_dependencies(&self, id: &PackageId) -> Vec<&'a Package> {
         let mut waiting = self.dependencies(id, DependencyKind::Build);
-        let mut reached: BTreeSet<&PackageId> = waiting.iter().copied().collect();
+        let mut reached: BTreeSet<&PackageId> = waiting.iter().copied().collect_set();
         while let Some(id) = waiting.pop() {
             let more = self.dependencies(id, DependencyKind::Normal);
             waiting.extend(more.into_iter().filter(|id| reached.insert(id)));
@@ -142,7 +142,7 @@ fn native_code(metadata: &Metadata, selected: &BTreeSet<String>) -> NativeCode {
     };
     let mut waiting: Vec<&PackageId> =
         metadata.workspace_members.iter().filter(is_selected).collect();
-    let mut reached: BTreeSet<&PackageId> = waiting.iter().copied().collect();
+    let mut reached: BTreeSet<&PackageId> = waiting.iter().copied().collect_set();
     let (mut c, mut tested) = (None, None);
     while let Some(id) = waiting.pop() {
         let Some(package) = graph.packages.get(id) else { continue };

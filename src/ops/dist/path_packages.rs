@@ -13,7 +13,10 @@ use crate::{
         request::BuildRequest,
         workspace::Workspace,
     },
-    model::error::{Error, Result},
+    model::{
+        collect::CollectOrdered as _,
+        error::{Error, Result},
+    },
     sys::{Context, cargo, fs},
 };
 
@@ -77,14 +80,14 @@ pub(in crate::ops) fn outside_packages(
     let lock: LockFile = toml::from_str(&text)
         .map_err(|error| Error::usage(format!("`{path}` cannot be read")).because(error))?;
     let is_outside = |dir: &Utf8Path| !dir.starts_with(&workspace.root);
-    let members: BTreeSet<&str> = workspace.packages.iter().map(|p| p.name.as_str()).collect();
+    let members: BTreeSet<&str> = workspace.packages.iter().map(|p| p.name.as_str()).collect_set();
     let mut local = lock.package.iter().filter(|package| package.source.is_none());
     let mut dirs = workspace.packages.iter().filter_map(|package| package.manifest.parent());
     // Only otherwise does cargo have to resolve all dependencies once more.
     if local.all(|package| members.contains(package.name.as_str())) && !dirs.any(is_outside) {
         return Ok(OutsidePackages::default());
     }
-    let targets = targets.iter().copied().collect();
+    let targets = targets.iter().copied().collect_set();
     let manifest = workspace.root.join("Cargo.toml");
     match cargo::resolved_metadata(cx, &manifest, &targets, &resolution_args(request)) {
         Ok(metadata) => Ok(name_outside_packages(&metadata, &workspace.root)),

@@ -17,6 +17,7 @@ use crate::{
         workspace::{Package, Workspace},
     },
     model::{
+        collect::{CollectOrdered as _, SortStable as _},
         error::Result,
         schema::{
             Plan,
@@ -165,7 +166,7 @@ fn add_std(rust: &Rust, all: BTreeMap<String, Std>, facts: &mut Facts) {
         target.rust_lld = toolchain::rust_lld::find(rust, &name, &std);
         target.std = Some(std);
     }
-    facts.remap.sort();
+    facts.remap.sort_stable();
     facts.remap.dedup();
 }
 
@@ -176,7 +177,7 @@ fn rust_lld_paths(plan: &Plan, facts: &Facts) -> BTreeMap<String, RustLldPaths> 
         RustLld::Found(paths) => Some((job.target.clone(), paths.clone())),
         RustLld::Unknown | RustLld::Missing(_) => None,
     });
-    paths.collect()
+    paths.collect_map()
 }
 
 /// Returns the std of each of `targets`, and zig if it is there; with `provide`, both are installed where
@@ -319,7 +320,7 @@ fn objects(
 ) -> Result<(Objects, Objects)> {
     let for_jobs = |gets: fn(&Job) -> bool, object: &dyn Fn(&Job) -> Utf8PathBuf| -> Objects {
         let jobs = plan.jobs.iter().filter(|job| gets(job));
-        jobs.map(|job| (job.target.clone(), object(job))).collect()
+        jobs.map(|job| (job.target.clone(), object(job))).collect_map()
     };
     let mut mimalloc = Objects::new();
     let gets_mimalloc: fn(&Job) -> bool = |job| job.allocator.allocator == Allocator::Mimalloc;

@@ -25,6 +25,7 @@ use crate::{
         },
     },
     model::{
+        collect::CollectOrdered as _,
         digest::Digest,
         error::{Error, Result},
         platform::Platform,
@@ -200,7 +201,7 @@ fn builtin_recipe(plan: &plan::Image) -> builtin::Recipe {
 fn annotations(plan: &plan::Image) -> BTreeMap<String, String> {
     let labels = plan.labels.iter().filter(|(key, _)| key.starts_with(PREDEFINED));
     let labels = labels.map(|(key, value)| (key.clone(), value.clone()));
-    labels.chain(plan.annotations.clone()).collect()
+    labels.chain(plan.annotations.clone()).collect_map()
 }
 
 /// The image of one platform.

@@ -14,6 +14,7 @@ use crate::{
         read::image::{self, AbsentImage, Images, Store, StoredImage, StoredSet},
     },
     model::{
+        collect::CollectOrdered as _,
         error::{Error, Result, Status},
         platform::Platform,
         schema::image::{
@@ -122,7 +123,7 @@ pub(in crate::ops) fn diff_in(
                 platforms: Vec::new(),
             };
             check_absent_equal(old, new)?;
-            for platform in olds.keys().chain(news.keys()).collect::<BTreeSet<_>>() {
+            for platform in olds.keys().chain(news.keys()).collect_set() {
                 let platform: &Platform = platform;
                 match (olds.get(platform), news.get(platform)) {
                     (Some(a), Some(b)) => {
@@ -270,7 +271,7 @@ impl<'a> ImageSelector<'a> {
             return Ok(chosen);
         };
         let all: BTreeSet<_> =
-            chosen.images.iter().map(|image| image.platform.to_string()).collect();
+            chosen.images.iter().map(|image| image.platform.to_string()).collect_set();
         chosen.images.retain(|image| image.platform == *platform);
         if chosen.images.is_empty() {
             let all = all.into_iter().collect::<Vec<_>>().join("`, `");
@@ -318,7 +319,7 @@ impl SelectedImages {
 
     /// Returns the annotations of all indexes.
     fn annotations(&self) -> Notes {
-        self.sets().flat_map(|(set, _)| set.annotations.clone()).collect()
+        self.sets().flat_map(|(set, _)| set.annotations.clone()).collect_map()
     }
 
     /// Returns the image of each platform. Manifests with one configuration are one image in several

@@ -20,6 +20,7 @@ use self::{
 use crate::{
     image::oci::layout::{self, ImageName},
     model::{
+        collect::SortStable as _,
         digest::Digest,
         error::{Error, Result},
         reference::version_tag,
@@ -148,7 +149,7 @@ pub fn rebuild_images(cx: &Context, request: &ImageRequest) -> Result<Vec<dist::
         stage.reuse_all(|path| !gone(path) && !plans.iter().any(|plan| path == plan.path))?;
         dist.images.retain(|old| !images.iter().any(|new| new.name == old.name));
         dist.images.extend(images.clone());
-        dist.images.sort_by(|a, b| a.name.cmp(&b.name));
+        dist.images.sort_stable_by(|a, b| a.name.cmp(&b.name));
         dist.schema = SCHEMA;
         if !dist.archives.is_empty() || !stale.is_empty() {
             checksum::write_checksums(&mut dist, &stage)?;

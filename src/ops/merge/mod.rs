@@ -13,6 +13,7 @@ use super::{image, package, push, verify::rules::PackingPolicies};
 use crate::{
     image::oci::layout::{self, INDEX, ImageName, LAYOUT_FILE, blob_path},
     model::{
+        collect::SortStable as _,
         digest::Digest,
         error::{Error, Result},
         event::Event,
@@ -176,7 +177,7 @@ fn platforms(dist: &Dist) -> Vec<String> {
     let artifacts = dist.artifacts.iter().map(|artifact| &artifact.platform);
     let images = dist.images.iter().flat_map(|image| &image.platforms).map(|image| &image.platform);
     let mut all: Vec<_> = artifacts.chain(images).collect();
-    all.sort();
+    all.sort_stable();
     all.dedup();
     all.into_iter().map(ToString::to_string).collect()
 }

@@ -14,6 +14,7 @@ use crate::{
         read::image::Store,
     },
     model::{
+        collect::CollectOrdered as _,
         digest::Digest,
         error::{Error, Result},
         reference::Reference,
@@ -137,7 +138,7 @@ impl<'a> JoinedStore<'a> {
     fn new(joined: &JoinedImages, remotes: &'a [Remote]) -> Result<Self> {
         let index = layout::index(joined.descriptor.clone(), None)?;
         let documents = joined.index.iter().map(|index| (index.digest(), index.bytes().into()));
-        Ok(JoinedStore { index, documents: documents.collect(), remotes })
+        Ok(JoinedStore { index, documents: documents.collect_map(), remotes })
     }
 }
 

@@ -13,7 +13,9 @@ use camino::Utf8Path;
 
 use crate::{
     archive::compress::{self, ChunkCache, Pending},
-    model::{digest::Digest, error::Result, schema::packaging::GzipLevel},
+    model::{
+        collect::SortStable as _, digest::Digest, error::Result, schema::packaging::GzipLevel,
+    },
     sys::{fs, parallel::Workers},
 };
 
@@ -146,7 +148,7 @@ pub(in crate::ops) fn prune(dir: &Utf8Path, suffix: &str, keep: usize) -> Result
             made.push((std::cmp::Reverse(time), path));
         }
     }
-    made.sort();
+    made.sort_stable();
     for (_, path) in made.iter().skip(keep) {
         fs::remove_file(path)?;
     }

@@ -19,6 +19,7 @@ use crate::{
         unpack::{self, Budget, Compression, EntryKind},
     },
     model::{
+        collect::{CollectOrdered as _, SortStable as _},
         digest::Digest,
         error::{Error, Result},
         platform::Platform,
@@ -86,9 +87,9 @@ pub(in crate::ops) fn write_channels(dist: &mut Dist, stage: &Stage) -> Result<(
         }
         channels.push(channel);
     }
-    channels.sort_by(|a: &Channel, b| a.path.cmp(&b.path));
+    channels.sort_stable_by(|a: &Channel, b| a.path.cmp(&b.path));
     let paths = dist.archives.iter().map(|archive| &archive.path);
-    let mut paths: BTreeSet<&String> = paths.collect();
+    let mut paths: BTreeSet<&String> = paths.collect_set();
     if let Some(twice) = channels.iter().find(|channel| !paths.insert(&channel.path)) {
         return Err(Error::usage(format!("two files of the release would be `{}`", twice.path))
             .hint("`npm.name` and `homebrew.name` set different names"));
@@ -319,8 +320,8 @@ fn npm_problem(
         listed.contents.iter().map(|entry| (entry.path.as_str(), entry.sha256)).collect();
     let mut recorded: Vec<_> =
         channel.contents.iter().map(|packed| (packed.path.as_str(), Some(packed.sha256))).collect();
-    found.sort();
-    recorded.sort();
+    found.sort_stable();
+    recorded.sort_stable();
     if found != recorded {
         return Ok(Some("its contents do not match `dist.json`".to_owned()));
     }
@@ -338,8 +339,8 @@ fn npm_problem(
     let version = plans.first().and_then(|plan| plan.npm.as_ref()).map(|npm| npm.version.as_str());
     let mut expected: Vec<(&str, &str)> =
         packages.iter().map(|(name, ..)| (name.as_str(), version.unwrap_or_default())).collect();
-    named.sort_unstable();
-    expected.sort_unstable();
+    named.sort_stable();
+    expected.sort_stable();
     Ok((named != expected)
         .then(|| "its dependencies are not the packages of this release".to_owned()))
 }
@@ -354,10 +355,10 @@ fn text_problem(
 ) -> Result<Option<String>> {
     let text = String::from_utf8_lossy(&fs::read_start(path, MAX_TEXT)?).into_owned();
     let words = text.split(|c: char| !c.is_ascii_hexdigit()).filter(|word| word.len() == 64);
-    let found: BTreeSet<&str> = words.collect();
+    let found: BTreeSet<&str> = words.collect_set();
     let archives = dist.archives.iter().map(|archive| archive.sha256.hex());
     let binaries = dist.artifacts.iter().map(|artifact| artifact.sha256.hex());
-    let known: BTreeSet<String> = archives.chain(binaries).collect();
+    let known: BTreeSet<String> = archives.chain(binaries).collect_set();
     if let Some(unknown) = found.iter().find(|digest| !known.contains(**digest)) {
         return Ok(Some(format!("it has the digest {unknown}, which no file of the release has")));
     }

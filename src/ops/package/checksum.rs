@@ -6,6 +6,7 @@ use camino::Utf8Path;
 
 use crate::{
     model::{
+        collect::SortStable as _,
         digest::Digest,
         error::Result,
         schema::{
@@ -55,7 +56,7 @@ pub(in crate::ops) fn write_checksums(dist: &mut Dist, stage: &Stage) -> Result<
             sha256,
         });
     }
-    dist.documents.sort_by(|a, b| a.path.cmp(&b.path));
+    dist.documents.sort_stable_by(|a, b| a.path.cmp(&b.path));
     Ok(())
 }
 

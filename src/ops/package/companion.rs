@@ -8,6 +8,7 @@ use crate::{
     archive::companion_path,
     build::cargo::message::{BuildReport, OutDir},
     model::{
+        collect::SortStable as _,
         command::Command,
         digest::Digest,
         error::{Error, Result},
@@ -175,7 +176,7 @@ impl ProgramOutputs<'_> {
                 Err(reason) => reasons.push(reason),
             }
         }
-        ways.sort_by_key(|(emulated, ..)| *emulated);
+        ways.sort_stable_by_key(|(emulated, ..)| *emulated);
         let Some((_, artifact, runner)) = ways.into_iter().next() else {
             return Err(Error::tool(format!("{what} cannot be run: {}", reasons.join("; ")))
                 .hint("build for this host too, or install the emulator"));

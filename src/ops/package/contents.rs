@@ -18,6 +18,7 @@ use crate::{
         wheel,
     },
     model::{
+        collect::CollectOrdered as _,
         digest::Digest,
         error::{Error, Result},
         schema::{
@@ -93,7 +94,7 @@ impl<'a> ArchiveContents<'a> {
         let artifacts = self.artifacts.iter().copied();
         let debug = artifacts.clone().filter_map(|a| a.artifact().debug.as_ref());
         let companions = self.companions.iter().map(|c| (&c.path, c.sha256));
-        let written: BTreeSet<&String> = self.companions.iter().map(|c| &c.path).collect();
+        let written: BTreeSet<&String> = self.companions.iter().map(|c| &c.path).collect_set();
         let recorded = artifacts
             .map(|a| (&a.artifact().path, a.digest()))
             .chain(debug.map(|debug| (&debug.path, debug.sha256)))

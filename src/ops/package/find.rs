@@ -13,6 +13,7 @@ use crate::{
     },
     image::dockerfile::ignore::Ignore,
     model::{
+        collect::SortStable as _,
         error::{Error, Result},
         schema::plan::Archive,
     },
@@ -132,7 +133,7 @@ impl PackageFileFinder<'_> {
             self.add_file(found, to.clone(), self.relative_path(&path)?)?;
             found.licenses.push(to);
         }
-        found.licenses.sort();
+        found.licenses.sort_stable();
         found.licenses.dedup();
         Ok(())
     }

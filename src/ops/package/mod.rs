@@ -19,6 +19,7 @@ use self::{contents::ArchiveContents, form::ArchiveForm};
 use crate::{
     model::{
         bytes::Size,
+        collect::{CollectOrdered as _, SortStable as _},
         digest::Digest,
         error::{Error, Result},
         schema::{
@@ -216,7 +217,9 @@ pub fn package(cx: &Context, request: &PackageRequest) -> Result<Dist> {
     plans.retain(|plan| chosen(&plan.package));
     check_required(&plans)?;
     if !request.formats.is_empty() {
-        plans.iter_mut().for_each(|plan| plan.formats = request.formats.iter().copied().collect());
+        plans
+            .iter_mut()
+            .for_each(|plan| plan.formats = request.formats.iter().copied().collect_set());
     }
     let digests = Digests::default();
     let artifacts = image::verified_artifacts(cx, &dist, &request.dist, &digests)?;
@@ -235,13 +238,13 @@ pub fn package(cx: &Context, request: &PackageRequest) -> Result<Dist> {
     let made = write_archives(&inputs, &stage)?;
     pieces.prune()?;
     let digests_of = |dist: &Dist| -> BTreeMap<String, Digest> {
-        dist.archives.iter().map(|archive| (archive.path.clone(), archive.sha256)).collect()
+        dist.archives.iter().map(|archive| (archive.path.clone(), archive.sha256)).collect_map()
     };
     let before = digests_of(&dist);
     let gone: Vec<dist::Archive> =
         dist.archives.extract_if(.., |archive| chosen(&archive.package)).collect();
     dist.archives.extend(made);
-    dist.archives.sort_by(|a, b| a.path.cmp(&b.path));
+    dist.archives.sort_stable_by(|a, b| a.path.cmp(&b.path));
     // Documents about all archives are out of date when one of those changed.
     let changed = before != digests_of(&dist);
     let is_stale = |document: &dist::Document| {
@@ -259,7 +262,7 @@ pub fn package(cx: &Context, request: &PackageRequest) -> Result<Dist> {
         .map(|archive| archive.path.as_str())
         .chain(stale.iter().map(|document| document.path.as_str()))
         .chain(channels.iter().map(|channel| channel.path.as_str()))
-        .collect();
+        .collect_set();
     stage.reuse_all(|path| !gone.contains(path) && path != dist::FILE)?;
     write_channels(&mut dist, &stage)?;
     checksum::write_checksums(&mut dist, &stage)?;

@@ -17,6 +17,7 @@ use crate::{
         tags::{self, HighestVersion, RequestedTag, TagDecision, TagRule, TagTarget, VersionLine},
     },
     model::{
+        collect::SortStable as _,
         digest::Digest,
         error::{Error, Result, Status},
         reference::Reference,
@@ -384,7 +385,7 @@ impl Pusher<'_> {
         let Some(tags) = repository.tags()? else { return Ok(None) };
         let mut versions: Vec<Version> =
             tags.iter().filter_map(|tag| tags::parse_version_tag(tag)).collect();
-        versions.sort_by(|a, b| b.cmp_precedence(a));
+        versions.sort_stable_by(|a, b| b.cmp_precedence(a));
         Ok(Some(ListedTags { versions, digests: BTreeMap::new() }))
     }
 

@@ -12,6 +12,7 @@ use crate::{
         tags::{ImageMetadata, PushKind, PushedImage, RequestedTag, TagRule},
     },
     model::{
+        collect::CollectOrdered as _,
         error::{Error, Result},
         reference::Reference,
         schema::{
@@ -112,7 +113,11 @@ impl RequestedTags {
             check_commit(path, subject.revision.as_deref(), dirty, release)?;
         }
         let own_image = PushedImage { digest: root.digest, version: subject.version };
-        Ok(RequestedTags { planned, own_image, requested: tagging.moves.iter().cloned().collect() })
+        Ok(RequestedTags {
+            planned,
+            own_image,
+            requested: tagging.moves.iter().cloned().collect_set(),
+        })
     }
 }
 

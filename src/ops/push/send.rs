@@ -10,6 +10,7 @@ use crate::{
     image::{distribution::Upload, oci::Descriptor},
     model::{
         bytes::Size,
+        collect::SortStable as _,
         error::{Error, Result, Status},
         event::Event,
         schema::push::Repository as Told,
@@ -105,7 +106,7 @@ impl Pusher<'_> {
             }
         }
         for list in [&mut reported.uploaded, &mut reported.mounted, &mut reported.present] {
-            list.sort();
+            list.sort_stable();
         }
         Ok(reported)
     }

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{SharedSession, explain::Explainer, rebuild::Rebuild, record::ReleaseRecord};
 use crate::{
     model::{
+        collect::CollectOrdered as _,
         digest::Digest,
         error::Result,
         schema::{
@@ -49,7 +50,7 @@ pub(super) fn compare(
     let changes = provenance_changes(record, rebuild);
     let rebuilt = items(&rebuild.dist);
     let by_name: BTreeMap<&str, &RecordedItem> =
-        rebuilt.iter().map(|item| (subject_name(&item.path), item)).collect();
+        rebuilt.iter().map(|item| (subject_name(&item.path), item)).collect_map();
     let mut explainer = Explainer::new(cx, session, record, rebuild);
     let sums = expected_checksums(record, &rebuild.dist);
     let mut artifacts = Vec::new();
@@ -68,7 +69,7 @@ pub(super) fn compare(
         });
     }
     let recorded: BTreeSet<&str> =
-        record.items.iter().map(|item| subject_name(&item.path)).collect();
+        record.items.iter().map(|item| subject_name(&item.path)).collect_set();
     let unrecorded = rebuilt.iter().filter(|item| {
         let is_there = recorded.contains(subject_name(&item.path));
         // An image in a registry is one of several, and has no checksums.
@@ -131,7 +132,7 @@ fn compare_one(
 /// Returns the tools of both, by name.
 fn tool_versions(record: &ReleaseRecord, rebuilt: &Dist) -> Vec<ToolVersions> {
     let (recorded, used) = (&record.release.tools, &rebuilt.release.tools);
-    let names: BTreeSet<&String> = recorded.keys().chain(used.keys()).collect();
+    let names: BTreeSet<&String> = recorded.keys().chain(used.keys()).collect_set();
     names
         .into_iter()
         .map(|name| ToolVersions {
@@ -204,7 +205,7 @@ fn expected_checksums(record: &ReleaseRecord, rebuilt: &Dist) -> BTreeMap<String
     };
     let mut expected = rebuilt.clone();
     // A merged release lacks documents of its parts; what only the rebuild has is reported separately.
-    let paths: BTreeSet<&str> = record.items.iter().map(|item| item.path.as_str()).collect();
+    let paths: BTreeSet<&str> = record.items.iter().map(|item| item.path.as_str()).collect_set();
     expected.archives.retain(|archive| paths.contains(archive.path.as_str()));
     expected.channels.retain(|channel| paths.contains(channel.path.as_str()));
     expected
@@ -212,7 +213,7 @@ fn expected_checksums(record: &ReleaseRecord, rebuilt: &Dist) -> BTreeMap<String
         .retain(|document| !is_statement(document.kind) && paths.contains(document.path.as_str()));
     let statements = recorded.documents.iter().filter(|document| is_statement(document.kind));
     expected.documents.extend(statements.cloned());
-    checksum::texts(&expected).into_iter().map(|file| (file.path, file.text)).collect()
+    checksum::texts(&expected).into_iter().map(|file| (file.path, file.text)).collect_map()
 }
 
 fn checksums_artifact(

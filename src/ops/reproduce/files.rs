@@ -9,6 +9,7 @@ use crate::{
         read::image,
     },
     model::{
+        collect::CollectOrdered as _,
         digest::Digest,
         error::Result,
         schema::{
@@ -128,5 +129,5 @@ fn blobs(image: &Image) -> BTreeSet<Digest> {
         let layers = platform.layers.iter().map(|layer| layer.digest);
         [platform.manifest, platform.config].into_iter().chain(layers)
     });
-    inner.chain([image.digest]).collect()
+    inner.chain([image.digest]).collect_set()
 }

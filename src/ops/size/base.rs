@@ -5,6 +5,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use crate::{
     build::request::BuildRequest,
     model::{
+        collect::SortStable as _,
         digest::Digest,
         error::{Error, Result},
         schema::dist::FILE,
@@ -97,6 +98,6 @@ fn prune(location: &Utf8Path) -> Result<()> {
             made.push((std::cmp::Reverse(time), location.join(name)));
         }
     }
-    made.sort();
+    made.sort_stable();
     made.iter().skip(MAX_CACHED).try_for_each(|(_, path)| fs::remove_dir_all(path))
 }

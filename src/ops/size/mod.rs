@@ -14,6 +14,7 @@ use crate::{
     binary::map::SymbolSource,
     build::request,
     model::{
+        collect::SortStable as _,
         error::{Error, Result},
         feature::Feature,
         schema::{
@@ -154,7 +155,7 @@ fn base(
         }
         if build.targets.is_empty() {
             build.targets = head.binaries.iter().filter_map(|one| one.target.clone()).collect();
-            build.targets.sort();
+            build.targets.sort_stable();
             build.targets.dedup();
         }
         let made = base::build_base(cx, &build, &hash)?;

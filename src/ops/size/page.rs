@@ -8,6 +8,7 @@ use semver::Version;
 use crate::{
     image::read::image,
     model::{
+        collect::SortStable as _,
         error::{Error, Result},
         reference::Reference,
     },
@@ -93,7 +94,7 @@ fn points_from_repository(
         .into_iter()
         .filter_map(|tag| Some((tag.strip_prefix('v').unwrap_or(&tag).parse().ok()?, tag)))
         .collect();
-    versions.sort();
+    versions.sort_stable();
     let skip = versions.len().saturating_sub(MAX_TAGS);
     let mut points = Vec::new();
     for (version, tag) in versions.into_iter().skip(skip) {

@@ -86,7 +86,7 @@ fn order(count: usize, round: u32) -> impl Iterator<Item = usize> {
 fn summarize(program: &Program, usages: &[Usage]) -> Result<Measured> {
     let spread = |value: &dyn Fn(&Usage) -> Duration| {
         let mut seconds: Vec<f64> = usages.iter().map(|one| value(one).as_secs_f64()).collect();
-        seconds.sort_by(f64::total_cmp);
+        seconds.sort_unstable_by(f64::total_cmp);
         let at = |at: usize| seconds.get(at).copied().unwrap_or_default();
         let (low, high) = (at(seconds.len().saturating_sub(1) / 2), at(seconds.len() / 2));
         Spread {

@@ -16,6 +16,7 @@ use crate::{
     binary::elf::Facts,
     image::oci::layout::{INDEX, LAYOUT_FILE, blob_path},
     model::{
+        collect::CollectOrdered as _,
         digest::Digest,
         error::{Error, Result},
         schema::{
@@ -97,7 +98,7 @@ impl FoundJobs {
                 digests.clone().any(|digest| *digest == artifact.sha256)
             };
             let names = dist.artifacts.iter().filter(of_image).map(|artifact| &artifact.target);
-            let names: BTreeSet<&String> = names.collect();
+            let names: BTreeSet<&String> = names.collect_set();
             let known = names.into_iter().filter_map(|name| targets.get(name).ok().cloned());
             let policies = rules.image_policies(path, known)?;
             self.jobs.push(VerifyJob::Image(
@@ -227,7 +228,7 @@ fn named_files(dist: &Dist) -> Vec<String> {
 
 /// Returns every file of the release: those that `dist.json` names, itself, and those of its layouts.
 fn release_files(dist: &Dist) -> BTreeSet<String> {
-    let mut named: BTreeSet<String> = named_files(dist).into_iter().collect();
+    let mut named: BTreeSet<String> = named_files(dist).into_iter().collect_set();
     named.insert(FILE.to_owned());
     for image in &dist.images {
         let inner = image.platforms.iter().flat_map(|platform| {

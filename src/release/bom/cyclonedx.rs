@@ -10,7 +10,7 @@ use super::{
     },
     native::Native,
 };
-use crate::model::license;
+use crate::{model::collect::CollectOrdered as _, model::license};
 
 /// Returns the document, as JSON.
 pub fn document(subject: &Subject) -> String {
@@ -41,7 +41,7 @@ pub fn document(subject: &Subject) -> String {
     about.insert("components".into(), parts.into());
 
     let targets = subject.bill.crates.iter().flat_map(|one| &one.targets);
-    let targets = targets.collect::<std::collections::BTreeSet<_>>().len();
+    let targets = targets.collect_set().len();
     let mut components: Vec<Value> = Vec::new();
     for (one, name) in crates() {
         if main.is_none_or(|(_, main)| main != name) {

@@ -9,6 +9,7 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 use super::{Crate, CrateId, CrateSource, Sbom};
+use crate::model::collect::CollectOrdered as _;
 
 /// The subject of a document.
 #[derive(Clone, Debug)]
@@ -214,7 +215,7 @@ pub(super) fn to_json(document: &Value) -> String {
 fn sorted(value: &Value) -> Value {
     match value {
         Value::Object(map) => {
-            let map: BTreeMap<&String, &Value> = map.iter().collect();
+            let map: BTreeMap<&String, &Value> = map.iter().collect_map();
             map.into_iter().map(|(key, value)| (key.clone(), sorted(value))).collect()
         }
         Value::Array(all) => all.iter().map(sorted).collect(),

@@ -10,7 +10,10 @@ use cargo_metadata::{
 use super::{Crate, CrateId, CrateSource, CrateUse, Sbom, lock::Lock, native};
 use crate::{
     build::cargo::message::{BuildScript, CompiledUnit},
-    model::error::{Error, Result},
+    model::{
+        collect::{CollectOrdered as _, SortStable as _},
+        error::{Error, Result},
+    },
 };
 
 /// The name of the host in the list of units.
@@ -80,14 +83,14 @@ impl<'a> Graph<'a> {
         }
         let built = compiled.iter().filter(|unit| unit.script);
         let mut platforms: BTreeMap<&str, &Platform> =
-            targets.iter().map(|platform| (platform.name.as_str(), platform)).collect();
+            targets.iter().map(|platform| (platform.name.as_str(), platform)).collect_map();
         platforms.insert(HOST, host);
         Ok(Graph {
-            packages: metadata.packages.iter().map(|one| (one.id.repr.as_str(), one)).collect(),
-            nodes: nodes.map(|node| (node.id.repr.as_str(), node)).collect(),
+            packages: metadata.packages.iter().map(|one| (one.id.repr.as_str(), one)).collect_map(),
+            nodes: nodes.map(|node| (node.id.repr.as_str(), node)).collect_map(),
             lock: Lock::parse(lock)?,
             units,
-            build_scripts: built.map(|unit| unit.package.as_str()).collect(),
+            build_scripts: built.map(|unit| unit.package.as_str()).collect_set(),
             scripts,
             platforms,
         })
@@ -115,9 +118,9 @@ impl<'a> Graph<'a> {
                 Some((*id, self.describe(package, target, *kind, *id == root)))
             })
             .collect();
-        crates.sort_by(|a, b| a.1.id.cmp(&b.1.id));
+        crates.sort_stable_by(|a, b| a.1.id.cmp(&b.1.id));
         let locations: BTreeMap<&str, usize> =
-            crates.iter().enumerate().map(|(at, (id, _))| (*id, at)).collect();
+            crates.iter().enumerate().map(|(at, (id, _))| (*id, at)).collect_map();
         for (from, to) in &edges {
             let location = locations.get(from.0).and_then(|&at| crates.get_mut(at));
             if let Some((_, from)) = location {
@@ -222,7 +225,7 @@ impl<'a> Graph<'a> {
             },
             checksum: checksum.map(str::to_owned),
             license: package.license.clone(),
-            features: features.map(|feature| (*feature).to_owned()).collect(),
+            features: features.map(|feature| (*feature).to_owned()).collect_set(),
             kind,
             root,
             dependencies: BTreeSet::new(),

@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use crate::model::error::{Error, Result};
+use crate::model::{
+    collect::CollectOrdered as _,
+    error::{Error, Result},
+};
 
 /// The checksums of packages, by name, version and source.
 #[derive(Clone, Debug, Default)]
@@ -34,7 +37,7 @@ impl Lock {
             let key = (package.name, package.version, package.source?);
             Some((key, package.checksum?))
         });
-        Ok(Lock(known.collect()))
+        Ok(Lock(known.collect_map()))
     }
 
     pub(super) fn checksum(&self, name: &str, version: &str, source: &str) -> Option<&str> {

@@ -20,6 +20,8 @@ pub use document::{Component, SbomBinary, Subject, SubjectKind};
 pub use graph::{Graph, Platform};
 pub use native::Native;
 
+use crate::model::collect::CollectOrdered as _;
+
 /// The crates of one package's binaries for one target.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Sbom {
@@ -101,9 +103,10 @@ impl Sbom {
                 into.native = into.native.take().or_else(|| one.native.clone());
             }
         }
-        let locations: BTreeMap<CrateId, usize> = all.keys().cloned().zip(0..).collect();
+        let locations: BTreeMap<CrateId, usize> = all.keys().cloned().zip(0..).collect_map();
         let crates = all.into_values().map(|(mut one, edges)| {
-            one.dependencies = edges.iter().filter_map(|id| locations.get(id).copied()).collect();
+            one.dependencies =
+                edges.iter().filter_map(|id| locations.get(id).copied()).collect_set();
             one
         });
         Sbom { crates: crates.collect() }

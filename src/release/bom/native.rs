@@ -2,6 +2,8 @@
 
 use cargo_metadata::Package;
 
+use crate::model::collect::SortStable as _;
+
 /// A library in C, or another language, that a crate's build script compiled and had linked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Native {
@@ -22,7 +24,7 @@ pub(super) fn bundled_library<'a>(
     requested: impl Iterator<Item = &'a str>,
 ) -> Option<Native> {
     let mut libraries: Vec<String> = requested.filter_map(static_library_name).collect();
-    libraries.sort();
+    libraries.sort_stable();
     libraries.dedup();
     let first = libraries.first()?;
     let reported = [Some(package), source].into_iter().flatten().find_map(|package| {

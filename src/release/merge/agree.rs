@@ -6,6 +6,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::{Reasons, ReleasePart};
+use crate::model::collect::CollectOrdered as _;
 
 /// The fields in the record of an image that differ between parts.
 const IMAGE_FIELDS: [&str; 1] = ["platforms"];
@@ -64,7 +65,7 @@ pub(super) fn check_agreement(parts: &[ReleasePart], reasons: &mut Reasons) {
 }
 
 fn join_names<'a>(names: impl Iterator<Item = impl AsRef<str> + 'a>) -> String {
-    let names: BTreeSet<String> = names.map(|name| name.as_ref().to_owned()).collect();
+    let names: BTreeSet<String> = names.map(|name| name.as_ref().to_owned()).collect_set();
     names.into_iter().collect::<Vec<_>>().join(", ")
 }
 

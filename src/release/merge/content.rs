@@ -12,6 +12,7 @@ use super::{
 use crate::{
     image::oci::{Descriptor, check::FoundImage, layout::blob_path},
     model::{
+        collect::{CollectOrdered as _, SortStable as _},
         digest::Digest,
         platform::Platform,
         schema::{
@@ -39,7 +40,7 @@ pub(super) fn owners<'a>(
                 platform_downloads(&owner.dist, &platform),
                 platform_downloads(&part.dist, &platform),
             );
-            let names: BTreeSet<&String> = a.keys().chain(b.keys()).collect();
+            let names: BTreeSet<&String> = a.keys().chain(b.keys()).collect_set();
             let differs = names.into_iter().filter(|name| a.get(*name) != b.get(*name));
             let differs: Vec<&str> = differs.map(String::as_str).collect();
             if !differs.is_empty() {
@@ -161,7 +162,7 @@ fn common_metadata(parts: &[&ReleasePart]) -> dist::Release {
     if parts.iter().any(|part| part.dist.release.changes != release.changes) {
         release.changes = None;
     }
-    release.platforms.sort();
+    release.platforms.sort_stable();
     release.platforms.dedup();
     release
 }
@@ -328,14 +329,14 @@ fn documents(
             dist.documents.push(document);
         }
     }
-    dist.documents.sort_by(|a, b| a.path.cmp(&b.path));
+    dist.documents.sort_stable_by(|a, b| a.path.cmp(&b.path));
 }
 
 /// Returns the name of a part's provenance in the release: with its targets in it.
 fn provenance_name(dist: &Dist, plain: &str) -> String {
     const SUFFIX: &str = ".intoto.json";
     let targets: BTreeSet<&str> =
-        dist.artifacts.iter().map(|artifact| artifact.target.as_str()).collect();
+        dist.artifacts.iter().map(|artifact| artifact.target.as_str()).collect_set();
     let targets: Vec<&str> = targets.into_iter().collect();
     let stem = plain.strip_suffix(SUFFIX).unwrap_or(plain);
     format!("{stem}-{}{SUFFIX}", targets.join("-"))

@@ -8,7 +8,7 @@ use crate::{
         check::FoundImage,
         walk::{Walk, WalkStep},
     },
-    model::{digest::Digest, error::Result},
+    model::{collect::CollectOrdered as _, digest::Digest, error::Result},
 };
 
 /// The label prefix of the OCI image specification (annotations.md).
@@ -150,5 +150,5 @@ pub fn labels(image: &FoundImage) -> BTreeMap<&str, &str> {
     let names = ["title", "version", "revision", "created"];
     let labels = &image.config.config.labels;
     let reported = |name| labels.get(&format!("{PREDEFINED}{name}")).map_or("none", String::as_str);
-    names.into_iter().map(|name| (name, reported(name))).collect()
+    names.into_iter().map(|name| (name, reported(name))).collect_map()
 }

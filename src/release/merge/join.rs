@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::{Attestations, Reasons, agree::PropertyValues, image};
 use crate::{
     image::oci::{Descriptor, Document, Index, MediaType, check::FoundImage},
-    model::{error::Result, platform::Platform},
+    model::{collect::SortStable as _, error::Result, platform::Platform},
 };
 
 /// The reference of images of several platforms.
@@ -61,7 +61,7 @@ pub fn join_registry_images(
             let (other, owner) = *owners.entry(platform).or_insert((name, image));
             if owner.manifest.digest() != image.manifest.digest() {
                 let mut names = [other, name];
-                names.sort_unstable();
+                names.sort_stable();
                 let [a, b] = names;
                 reasons.add(format!("`{platform}` is in `{a}` and in `{b}`, and differs"));
             }

@@ -17,6 +17,7 @@ pub use self::{
     part::{PartFile, PartLayout, ReleasePart, is_below, rejected_paths},
 };
 use crate::model::{
+    collect::CollectOrdered as _,
     digest::Digest,
     platform::Platform,
     schema::{Dist, dist},
@@ -116,7 +117,8 @@ pub fn merge(
 ) -> Result<MergedRelease, Reasons> {
     // The first that has a platform gives it; whatever the order that they came in.
     parts.sort_by_cached_key(|part| {
-        let text = serde_json::to_string(&part.dist).unwrap_or_default();
+        // In the layout of the file, since its writer is compiled anyway.
+        let text = serde_json::to_string_pretty(&part.dist).unwrap_or_default();
         (part.platforms(), text, part.name.clone())
     });
     agree::check_agreement(&parts, &mut reasons);
@@ -155,14 +157,17 @@ fn check_complete(
         .iter()
         .flat_map(|part| &part.dist.artifacts)
         .map(|part| (part.package.as_str(), part.name.as_str()))
-        .collect();
-    let images: BTreeSet<&str> =
-        parts.iter().flat_map(|part| &part.dist.images).map(|image| image.name.as_str()).collect();
+        .collect_set();
+    let images: BTreeSet<&str> = parts
+        .iter()
+        .flat_map(|part| &part.dist.images)
+        .map(|image| image.name.as_str())
+        .collect_set();
     let packages: BTreeSet<&str> = parts
         .iter()
         .flat_map(|part| &part.dist.archives)
         .map(|archive| archive.package.as_str())
-        .collect();
+        .collect_set();
     for (platform, part) in owners {
         let (dist, name) = (&part.dist, &part.name);
         for (package, binary) in &binaries {
@@ -198,15 +203,15 @@ pub fn missing_platforms<'a>(
     planned: impl Iterator<Item = &'a Platform>,
     reasons: &mut Reasons,
 ) -> BTreeSet<&'a Platform> {
-    let there: BTreeSet<&Platform> = there.collect();
+    let there: BTreeSet<&Platform> = there.collect_set();
     let expected: BTreeSet<&Platform> = match options {
-        [] => planned.collect(),
-        options => options.iter().collect(),
+        [] => planned.collect_set(),
+        options => options.iter().collect_set(),
     };
     if !options.is_empty() {
         for platform in there.difference(&expected) {
             reasons.add(format!("a part is for `{platform}`, which was not requested"));
         }
     }
-    expected.difference(&there).copied().collect()
+    expected.difference(&there).copied().collect_set()
 }

@@ -6,6 +6,7 @@ use super::{Attestations, IndexContents, Reasons, join::attestation_error};
 use crate::{
     image::oci::check::FoundImage,
     model::{
+        collect::CollectOrdered as _,
         digest::Digest,
         machine::{Architecture, Endian, machine_name},
         platform::Platform,
@@ -75,7 +76,7 @@ pub fn rejected_paths(dist: &Dist) -> BTreeSet<&str> {
     let documents = dist.documents.iter().map(|document| document.path.as_str());
     let all = images.chain(recipes).chain(files).chain(documents);
     let reserved = |path: &str| path == FILE || path.split('/').next() == Some("logs");
-    all.filter(|path| !is_below(path) || reserved(path)).collect()
+    all.filter(|path| !is_below(path) || reserved(path)).collect_set()
 }
 
 /// Returns the files to copy from a part: all but layouts and files that are written again.
@@ -117,7 +118,7 @@ pub(super) fn is_still_valid(kind: DocumentKind) -> bool {
 impl ReleasePart {
     /// Returns the paths of the listed files, to be checked.
     pub fn paths(dist: &Dist) -> BTreeSet<&str> {
-        recorded_files(dist).into_iter().map(|item| item.path).collect()
+        recorded_files(dist).into_iter().map(|item| item.path).collect_set()
     }
 
     /// Returns its platforms.
@@ -127,7 +128,7 @@ impl ReleasePart {
         let images =
             dist.images.iter().flat_map(|image| &image.platforms).map(|image| &image.platform);
         let archives = dist.archives.iter().map(|archive| &archive.platform);
-        artifacts.chain(images).chain(archives).cloned().collect()
+        artifacts.chain(images).chain(archives).cloned().collect_set()
     }
 
     /// Returns the image for `platform` in the layout at `path`.
@@ -199,7 +200,7 @@ impl ReleasePart {
             add(format!("it has `{root}`, expected `{}` by dist.json", image.digest));
         }
         let own: BTreeSet<&Platform> =
-            image.platforms.iter().map(|platform| &platform.platform).collect();
+            image.platforms.iter().map(|platform| &platform.platform).collect_set();
         for found in seen.contents.images.iter().filter(|image| !own.contains(&image.platform)) {
             add(format!("it is for `{}`, which dist.json does not list", found.platform));
         }

@@ -6,6 +6,7 @@ use semver::Version;
 
 use super::{DraftOrigin, ReleaseText};
 use crate::model::{
+    collect::SortStable as _,
     digest::Digest,
     error::{Error, Result},
     schema::Dist,
@@ -162,7 +163,7 @@ pub fn generated_notes(dist: &Dist, version: &Version) -> String {
     text.push_str(".\n");
     let mut platforms: Vec<String> =
         dist.artifacts.iter().map(|artifact| artifact.platform.to_string()).collect();
-    platforms.sort();
+    platforms.sort_stable();
     platforms.dedup();
     if !platforms.is_empty() {
         let _ = write!(text, "\nPlatforms: {}.\n", platforms.join(", "));

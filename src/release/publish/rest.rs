@@ -8,6 +8,7 @@ use super::{
     Request, Transport, WriteError, notes,
 };
 use crate::model::{
+    collect::SortStable as _,
     error::Result,
     http::{ApiResponse, Method},
     url,
@@ -156,7 +157,7 @@ impl<'a> Releases<'a> {
                 });
             }
         }
-        listing.of_tag.sort_by_key(|release| release.id);
+        listing.of_tag.sort_stable_by_key(|release| release.id);
         listing.of_tag.dedup_by_key(|release| release.id);
     }
 

@@ -13,6 +13,7 @@ use crate::{
     image::tags::VersionLine,
     model::{
         bytes::Size,
+        collect::{CollectOrdered as _, SortStable as _},
         error::{Error, Result, Status},
         http::ApiResponse,
     },
@@ -106,7 +107,7 @@ pub fn preview(
             })
         })
     };
-    let uploads = (0..goal.files.len()).filter(|index| !is_there(index)).collect();
+    let uploads = (0..goal.files.len()).filter(|index| !is_there(index)).collect_set();
     Ok(Preview { release, uploads, latest })
 }
 
@@ -239,7 +240,7 @@ impl Run<'_> {
             }
             if step == Step::Done {
                 let mut releases = current.listing.of_tag;
-                releases.sort_by_key(|release| release.draft);
+                releases.sort_stable_by_key(|release| release.draft);
                 let Some(release) = releases.into_iter().next() else { continue };
                 let Run { published, uploaded, latest, .. } = self;
                 return Ok(Outcome { release, published, uploaded, latest });

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::items::subject_name;
 use crate::{
     model::{
+        collect::CollectOrdered as _,
         error::Result,
         json::{Style, to_bytes},
         schema::{Reproduction, reproduce::Outcome},
@@ -44,7 +45,7 @@ pub fn statement(reproduction: &Reproduction, time: &str) -> Result<Vec<u8>> {
         .tools
         .iter()
         .filter_map(|tool| Some((tool.name.as_str(), tool.used.as_deref()?)))
-        .collect();
+        .collect_map();
     let statement = json!({
         "_type": STATEMENT,
         "subject": subjects,

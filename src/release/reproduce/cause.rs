@@ -3,9 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::provenance::{FieldChange, ProvenanceChanges};
-use crate::model::schema::{
-    Dist,
-    reproduce::{ArtifactKind, Difference, Outcome, ReproducedArtifact, ToolVersions},
+use crate::{
+    model::collect::CollectOrdered as _,
+    model::schema::{
+        Dist,
+        reproduce::{ArtifactKind, Difference, Outcome, ReproducedArtifact, ToolVersions},
+    },
 };
 
 /// The most fields, crates and files that a sentence lists.
@@ -66,7 +69,7 @@ pub fn causes(evidence: &CauseEvidence<'_>) -> Vec<String> {
         .filter(differs)
         .filter_map(|artifact| Some((artifact.kind, artifact.difference.as_ref()?)));
     let found: BTreeSet<&str> =
-        differences.filter_map(|(kind, difference)| content_cause(kind, difference)).collect();
+        differences.filter_map(|(kind, difference)| content_cause(kind, difference)).collect_set();
     // Other code follows from another compiler or setting.
     let explained = !causes.is_empty() || found.iter().any(|cause| *cause != OTHER_SOURCE);
     let found = found.into_iter().filter(|cause| !explained || *cause != OTHER_SOURCE);
@@ -112,7 +115,7 @@ fn list_changes(changes: &[&FieldChange]) -> String {
         format!("`{field}` was {recorded}, and is {rebuilt}")
     };
     // The commit is a parameter and an input.
-    let all: BTreeSet<String> = changes.iter().map(|change| one(change)).collect();
+    let all: BTreeSet<String> = changes.iter().map(|change| one(change)).collect_set();
     let mut text = all.iter().take(MAX_LISTED).cloned().collect::<Vec<_>>().join("; ");
     if all.len() > MAX_LISTED {
         text += &format!("; and {} more", all.len() - MAX_LISTED);

@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::difference::show;
 use crate::{
     model::{
+        collect::CollectOrdered as _,
         digest::Digest,
         error::{Error, Result},
         schema::{
@@ -85,7 +86,7 @@ pub fn read(bytes: &[u8]) -> Result<ProvenanceRecord> {
     Ok(ProvenanceRecord {
         release,
         targets: texts(external.get("targets")),
-        subjects: subjects.collect(),
+        subjects: subjects.collect_map(),
         packed: is_packed("archives") || is_packed("images"),
     })
 }
@@ -99,7 +100,8 @@ fn request(external: &Value, internal: &Value) -> RecordedRequest {
     // A setting that is the same for all targets.
     let of_targets = |key: &str| {
         let targets = targets.into_iter().flat_map(|targets| targets.values());
-        let all: BTreeSet<&str> = targets.filter_map(|target| target.get(key)?.as_str()).collect();
+        let all: BTreeSet<&str> =
+            targets.filter_map(|target| target.get(key)?.as_str()).collect_set();
         all.first().filter(|_| all.len() == 1).copied()
     };
     let (allocator, linker) = (of_targets("allocator"), of_targets("linker"));
@@ -170,7 +172,7 @@ pub fn compare(recorded: &[u8], rebuilt: &[u8]) -> Option<ProvenanceChanges> {
     let (old, new): (BTreeMap<String, String>, BTreeMap<String, String>) =
         (fields(recorded)?, fields(rebuilt)?);
     let mut changes = ProvenanceChanges::default();
-    let names: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
+    let names: BTreeSet<&String> = old.keys().chain(new.keys()).collect_set();
     for field in names.into_iter().filter(|name| old.get(*name) != new.get(*name)) {
         let change = FieldChange {
             field: field.clone(),

@@ -6,6 +6,7 @@ use libdeflater::{CompressionLvl, Compressor};
 use serde::Serialize;
 
 use super::{Page, PageBinary, PageLeaf, text};
+use crate::model::collect::SortStable as _;
 
 /// The data in the form that the script reads.
 #[derive(Serialize)]
@@ -80,7 +81,7 @@ impl<'a> Data<'a> {
 
     fn binary(&mut self, binary: &'a PageBinary) -> Columns {
         let mut leaves: Vec<&PageLeaf> = binary.leaves.iter().collect();
-        leaves.sort_by_key(|leaf| {
+        leaves.sort_stable_by_key(|leaf| {
             let location = (&leaf.krate, &leaf.module, &leaf.symbol, &leaf.section);
             (location, leaf.size, leaf.base, leaf.compressed)
         });

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{HistoryPoint, Page, PageBinary, PageLeaf};
 use crate::{
     binary::map::SymbolSource,
+    model::collect::CollectOrdered as _,
     size::{
         self, Attribution, MeasuredRelease,
         compare::{Pair, pair_binaries},
@@ -86,7 +87,7 @@ fn leaves(head: &Attribution, base: Option<&Attribution>) -> Vec<PageLeaf> {
 fn crates(pair: &Pair<'_>) -> Vec<PageLeaf> {
     let base = pair.base.map(size::MeasuredBinary::bytes_by_crate).unwrap_or_default();
     let head = pair.head.map(size::MeasuredBinary::bytes_by_crate).unwrap_or_default();
-    let names: BTreeSet<&String> = head.keys().chain(base.keys()).collect();
+    let names: BTreeSet<&String> = head.keys().chain(base.keys()).collect_set();
     let leaf = |name: &String| PageLeaf {
         krate: name.clone(),
         symbol: name.clone(),

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, fmt::Write as _};
 
 use super::{HistoryPoint, Page, PageBinary, text};
-use crate::model::bytes::Size;
+use crate::model::{bytes::Size, collect::SortStable as _};
 
 /// The number of crates with a separate row; the others share one.
 const MAX_ROWS: usize = 40;
@@ -47,7 +47,7 @@ fn binary_table(binary: &PageBinary) -> String {
     }
     let mut crates: Vec<_> = crates.into_iter().collect();
     // Names are in order already, and stay so where sizes are equal.
-    crates.sort_by_key(|(_, sum)| std::cmp::Reverse((sum.size, sum.base)));
+    crates.sort_stable_by_key(|(_, sum)| std::cmp::Reverse((sum.size, sum.base)));
     let compared = binary.base.is_some();
     let mut out = String::new();
     let (name, target) = (text::escape(&binary.name), text::escape(&binary.target));

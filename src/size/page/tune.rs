@@ -6,6 +6,7 @@ use sha2::{Digest as _, Sha256};
 use super::{STYLE, fill, text::escape};
 use crate::model::{
     bytes::Size,
+    collect::SortStable as _,
     schema::{Tune, tune::Measured},
     seconds::Seconds,
 };
@@ -85,7 +86,7 @@ fn chart(tune: &Tune) -> String {
     let y = Axis::new(height - bottom, top, largest);
     let mut text = grid(&x, &y);
     let mut best: Vec<_> = all.iter().filter(|(_, one)| one.best).collect();
-    best.sort_by(|(_, a), (_, b)| a.time.median.total_cmp(&b.time.median));
+    best.sort_stable_by(|(_, a), (_, b)| a.time.median.total_cmp(&b.time.median));
     let points = best
         .iter()
         .map(|(_, one)| format!("{:.1},{:.1}", x.at(one.time.median), y.at(one.size as f64)));
@@ -93,7 +94,7 @@ fn chart(tune: &Tune) -> String {
     text += &format!("<polyline class=\"s0\" points=\"{}\"/>\n", points.join(" "));
     // From top to bottom, so that labels that move down do not cross.
     let mut sorted = all;
-    sorted.sort_by_key(|(_, one)| std::cmp::Reverse(one.size));
+    sorted.sort_stable_by_key(|(_, one)| std::cmp::Reverse(one.size));
     let places: Vec<(f64, f64)> =
         sorted.iter().map(|(_, one)| (x.at(one.time.median), y.at(one.size as f64))).collect();
     let mut labels: Vec<Label> = Vec::new();

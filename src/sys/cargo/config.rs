@@ -17,6 +17,7 @@ use crate::{
         profile::{DIST, UserProfile},
     },
     model::{
+        collect::CollectOrdered as _,
         command::Command,
         error::{Error, Result},
         schema::plan::{Flag, Via},
@@ -44,7 +45,7 @@ impl Config {
             set.merge(read_argument(&cx.env.dir, argument)?, true);
         }
         let vars = cx.env.vars().map(|(name, value)| (name.to_owned(), value.to_owned()));
-        Ok(Config(Settings::new(files, vars.collect(), set, &cx.env.dir)))
+        Ok(Config(Settings::new(files, vars.collect_map(), set, &cx.env.dir)))
     }
 
     /// Returns the rustc that cargo calls, without its wrapper.
@@ -86,7 +87,7 @@ impl Config {
     pub fn c_variables(&self, cx: &Context, targets: &[&str]) -> Result<BTreeMap<String, String>> {
         let set = cx.env.vars().filter(|(name, _)| is_for_c(name));
         let set = set.map(|(name, value)| (name.to_owned(), value.to_owned()));
-        let mut all: BTreeMap<String, String> = set.collect();
+        let mut all: BTreeMap<String, String> = set.collect_map();
         for (name, entry) in self.0.env() {
             if entry.force && is_set_by_longshore(&name, targets) {
                 return Err(Error::usage(format!(
@@ -260,7 +261,7 @@ pub fn cpu_features(
     }
     let text = output.text();
     let features = text.lines().filter_map(|line| line.strip_prefix("target_feature=\""));
-    Ok(features.map(|name| name.trim_end_matches('"').to_owned()).collect())
+    Ok(features.map(|name| name.trim_end_matches('"').to_owned()).collect_set())
 }
 
 /// Returns the variables that hold flags for rustc and are set.

@@ -9,6 +9,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use super::rust::Rust;
 use crate::{
     model::{
+        collect::CollectOrdered as _,
         command::Command,
         digest::Digest,
         error::{Error, Result},
@@ -167,7 +168,7 @@ fn command(
         .env_remove("RUSTC_WORKSPACE_WRAPPER");
     // It is shared by all workspaces: settings of one (`CARGO_PROFILE_*`, flags, compilers) do not
     // affect it.
-    command.env = super::unset(cx).into_iter().chain(command.env).collect();
+    command.env = super::unset(cx).into_iter().chain(command.env).collect_map();
     command = command.arg(match aborts {
         true => "-Zbuild-std=std,panic_abort",
         false => "-Zbuild-std=std,panic_unwind",

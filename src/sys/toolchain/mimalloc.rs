@@ -8,6 +8,7 @@ use super::{rust::Rust, zig::Zig};
 use crate::{
     build::allocator::MIMALLOC,
     model::{
+        collect::SortStable as _,
         command::Command,
         digest::Digest,
         error::{Error, Result},
@@ -177,7 +178,7 @@ fn source_digest(dir: &Utf8Path) -> Result<String> {
             }
         }
     }
-    lines.sort();
+    lines.sort_stable();
     let list: String = lines.iter().map(|(path, digest)| format!("{digest} {path}\n")).collect();
     Ok(Digest::sha256(list.as_bytes()).hex())
 }

@@ -17,7 +17,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 pub use self::{rust::Rust, zig::Zig};
 use crate::{
-    model::error::Result,
+    model::{collect::CollectOrdered as _, error::Result},
     sys::{
         Context, fs,
         seal::{self, Depth, SealState},
@@ -79,5 +79,5 @@ fn is_inherited(name: &str) -> bool {
 /// each removed: those of one workspace would be part of what others get.
 pub(super) fn unset(cx: &Context) -> BTreeMap<String, Option<String>> {
     let names = cx.env.vars().map(|(name, _)| name).filter(|name| !is_inherited(name));
-    names.map(|name| (name.to_owned(), None)).collect()
+    names.map(|name| (name.to_owned(), None)).collect_map()
 }

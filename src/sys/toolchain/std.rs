@@ -7,6 +7,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use super::{build_std, debian, rust::Rust};
 use crate::{
     model::{
+        collect::CollectOrdered as _,
         command::Command,
         error::{Error, Result},
         schema::plan::{FOR_SIZE, Std},
@@ -63,7 +64,7 @@ pub fn find(
             .targets
             .iter()
             .map(|target| ((*target).to_owned(), std.clone()))
-            .collect());
+            .collect_map());
     }
     let state = |target: &&str| {
         let installed = installed(rust, target);
@@ -78,7 +79,7 @@ pub fn find(
         };
         ((*target).to_owned(), std)
     };
-    Ok(std_request.targets.iter().map(state).collect())
+    Ok(std_request.targets.iter().map(state).collect_map())
 }
 
 /// Does as [`find`], but installs what is missing: `rustup target add`, else the source that is there,

@@ -9,6 +9,7 @@ use semver::Version;
 use crate::{
     build::zig::{PINNED, REQUIREMENTS, accept},
     model::{
+        collect::CollectOrdered as _,
         command::Command,
         error::{Error, Result, Status},
     },
@@ -225,7 +226,7 @@ fn matches_record(package: &Utf8Path) -> bool {
         .lines()
         .filter_map(|line| line.strip_prefix("ziglang/")?.split_once(",sha256="))
         .filter_map(|(path, rest)| Some((path, rest.split_once(',')?.0)))
-        .collect();
+        .collect_map();
     let caches = |path: &Utf8Path| path.file_name() == Some("__pycache__");
     let Ok(entries) = tree::walk(package, caches) else { return false };
     let files = entries.iter().filter(|entry| matches!(entry.kind, tree::EntryKind::File(_)));

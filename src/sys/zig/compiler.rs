@@ -15,6 +15,7 @@ use crate::{
         },
     },
     model::{
+        collect::CollectOrdered as _,
         command::Command,
         digest::Digest,
         error::{Error, Result},
@@ -205,7 +206,7 @@ pub fn environment(
         ("ZIG_LOCAL_CACHE_DIR", cx.env.zig_local_cache().into_string()),
     ];
     let mut answer: EnvChanges =
-        caches.into_iter().map(|(name, value)| (name.to_owned(), Some(value))).collect();
+        caches.into_iter().map(|(name, value)| (name.to_owned(), Some(value))).collect_map();
     let mut all = env.clone();
     all.extend(answer.clone());
     let user = |name: &str| match env.get(name) {

@@ -1,7 +1,10 @@
 //! Waivers: known findings with the reasons to accept them.
 
 use super::{Policy, Waiver};
-use crate::model::schema::dist::{Finding, Level, Verdict};
+use crate::model::{
+    collect::SortStable as _,
+    schema::dist::{Finding, Level, Verdict},
+};
 
 impl Policy {
     /// Sets `root`, the directory that was named or that of a release: waivers give paths relative to
@@ -35,7 +38,7 @@ impl Policy {
                 }
             }
         }
-        verdict.findings.sort_by_key(|finding| std::cmp::Reverse(finding.level));
+        verdict.findings.sort_stable_by_key(|finding| std::cmp::Reverse(finding.level));
         let denied = |finding: &Finding| finding.level == Level::Deny;
         verdict.accepted = !verdict.findings.iter().any(denied);
         verdict

@@ -11,6 +11,7 @@ use crate::{
         apt::{self, DebFile, Release},
     },
     model::{
+        collect::CollectOrdered as _,
         error::{Error, Result},
         feature::Feature,
         schema::{dist::Archive, package::Repository},
@@ -114,8 +115,8 @@ fn write_suite(
     for file in files {
         groups.entry((&file.component, &file.architecture)).or_default().push(*file);
     }
-    let components: BTreeSet<&str> = groups.keys().map(|(component, _)| *component).collect();
-    let architectures: BTreeSet<&str> = groups.keys().map(|(_, name)| *name).collect();
+    let components: BTreeSet<&str> = groups.keys().map(|(component, _)| *component).collect_set();
+    let architectures: BTreeSet<&str> = groups.keys().map(|(_, name)| *name).collect_set();
     let mut contents: Vec<(ListedFile, Vec<u8>)> = Vec::new();
     for component in &components {
         for architecture in &architectures {
@@ -137,7 +138,7 @@ fn write_suite(
         None => old.map_or_else(|| run.dist.release.name.clone(), |old| old.origin.clone()),
     };
     let epoch = run.dist.release.source_date_epoch;
-    let owned = |names: BTreeSet<&str>| names.into_iter().map(str::to_owned).collect();
+    let owned = |names: BTreeSet<&str>| names.into_iter().map(str::to_owned).collect_set();
     let release = Release {
         origin,
         suite: run.settings.suite.clone(),
