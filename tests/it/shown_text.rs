@@ -14,8 +14,16 @@ use crate::{
 const TARGET: &str = "x86_64-unknown-linux-musl";
 
 /// Lines of cargo, and of what is built once for all workspaces, which another test may have done before.
-const OTHERS: [&str; 7] =
-    ["Compiling", "Finished", "Building memory", "Building mimalloc", "$ ", "Fresh", "Waiting"];
+const OTHERS: [&str; 8] = [
+    "Compiling",
+    "Finished",
+    "Building memory",
+    "Building mimalloc",
+    "Blocking",
+    "$ ",
+    "Fresh",
+    "Waiting",
+];
 
 /// Returns both streams, with placeholders for what differs from run to run.
 fn normalized(ran: &Ran) -> String {
