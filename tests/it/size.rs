@@ -384,6 +384,21 @@ fn renamed_new_and_gone_binaries() {
 }
 
 #[test]
+fn compressed_sizes_follow_the_level_of_gzip() {
+    let setting = |level: u8| format!("[workspace.metadata.longshore]\ngzip-level = {level}\n");
+    let compressed = |workspace: &Workspace| {
+        dist(workspace, "--no-smoke --target x86_64-unknown-linux-musl").run();
+        let json = size(workspace, "--message-format json").run().json();
+        json["binaries"][0]["compressed"]["size"].as_u64().unwrap()
+    };
+    let workspace = Workspace::empty().package("hello", &setting(1));
+    let fast = compressed(&workspace);
+    // The program is the same, and its record is not kept.
+    let workspace = workspace.package("hello", &setting(12));
+    assert!(compressed(&workspace) < fast);
+}
+
+#[test]
 fn single_files() {
     let (workspace, dist) = shared();
     let program = workspace.dist().join(dist["artifacts"][0]["path"].as_str().unwrap());

@@ -32,13 +32,31 @@ pub trait ChunkCache: Sync {
     fn start(&self, plain: Vec<u8>) -> Pending<'_>;
 }
 
+fn compress_now(plain: &[u8], level: GzipLevel) -> Pending<'static> {
+    let packed = compress(plain, level);
+    Box::new(|| packed)
+}
+
 /// A cache that stores nothing.
 #[derive(Clone, Copy, Debug)]
 pub struct NoCache;
 
+/// The same for one level.
+#[derive(Clone, Copy, Debug)]
+pub struct NoCacheAt(pub GzipLevel);
+
+impl ChunkCache for NoCacheAt {
+    fn level(&self) -> GzipLevel {
+        self.0
+    }
+
+    fn start(&self, plain: Vec<u8>) -> Pending<'_> {
+        compress_now(&plain, self.0)
+    }
+}
+
 impl ChunkCache for NoCache {
     fn start(&self, plain: Vec<u8>) -> Pending<'_> {
-        let packed = compress(&plain, self.level());
-        Box::new(|| packed)
+        compress_now(&plain, self.level())
     }
 }

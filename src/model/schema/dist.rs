@@ -13,8 +13,8 @@ use crate::model::{
     digest::Digest,
     platform::Platform,
     schema::{
-        allocator::AllocatorChoice, linker::LinkerChoice, memory::MemoryChoice, pgo::PgoChoice,
-        plan::CpuFlags, units::Units,
+        allocator::AllocatorChoice, linker::LinkerChoice, memory::MemoryChoice,
+        packaging::GzipLevel, pgo::PgoChoice, plan::CpuFlags, units::Units,
     },
 };
 
@@ -65,6 +65,11 @@ pub struct Dist {
 }
 
 impl Dist {
+    /// Returns the level of gzip in its images and archives.
+    pub fn gzip_level(&self) -> GzipLevel {
+        plan::gzip_level(&self.recipes, &self.packages)
+    }
+
     /// Returns the path, size and digest of every file for download: archives and packages, files for all
     /// platforms, and documents.
     pub fn downloads(&self) -> impl Iterator<Item = (&str, u64, Digest)> {

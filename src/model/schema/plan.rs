@@ -78,10 +78,15 @@ impl Plan {
 
     /// Returns the level of gzip in its images and archives.
     pub fn gzip_level(&self) -> GzipLevel {
-        let images = self.images.iter().map(|image| image.gzip_level);
-        let archives = self.archives.iter().map(|archive| archive.gzip_level);
-        images.chain(archives).next().unwrap_or_default()
+        gzip_level(&self.images, &self.archives)
     }
+}
+
+/// Returns the level of gzip in these, which all have one.
+pub(super) fn gzip_level(images: &[Image], archives: &[Archive]) -> GzipLevel {
+    let images = images.iter().map(|image| image.gzip_level);
+    let archives = archives.iter().map(|archive| archive.gzip_level);
+    images.chain(archives).next().unwrap_or_default()
 }
 
 /// The profile.

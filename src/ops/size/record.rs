@@ -51,6 +51,7 @@ pub(in crate::ops) fn attribute_artifacts(
     let previous = stage.previous();
     for Product { job, artifact } in products {
         if let Some(previous) = &previous
+            && previous.gzip_level() == plan.gzip_level()
             && let Some(kept) = previous_record(previous, artifact, job, stage)?
         {
             artifact.attribution = Some(kept);

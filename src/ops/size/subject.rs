@@ -9,7 +9,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::{
     archive::{
-        compress::{self, NoCache},
+        compress::{self, NoCacheAt},
         unpack,
     },
     binary::elf::{self, Facts},
@@ -21,6 +21,7 @@ use crate::{
         error::{Error, Result},
         schema::{
             dist::{Archive, ArchiveKind, Artifact, Dist, Image},
+            packaging::GzipLevel,
             size::{Attribution as Record, Dependency},
         },
         source::{ReadAt as _, ReadError, Source},
@@ -79,8 +80,10 @@ impl Measurer<'_> {
     fn file(&self, path: &Utf8Path) -> Result<MeasuredRelease> {
         let file = file::open(path)?;
         let source = Source::File(&file);
+        let release = self.release_of(path);
         if self.symbols.is_none()
-            && let Some(mut binary) = self.recorded_binary(path, source)?
+            && let Some((root, dist)) = &release
+            && let Some(mut binary) = self.recorded_binary(root, dist, path, source)?
         {
             path.as_str().clone_into(&mut binary.path);
             let binaries = vec![binary];
@@ -106,23 +109,29 @@ impl Measurer<'_> {
             None => find_debug_file(path, source, &mut note),
         };
         let symbols = symbols.as_ref().map(|file| Source::File(file));
-        let mut binary = self.binary(path.as_str(), source, symbols)?;
+        let level = release.map(|(_, dist)| dist.gzip_level()).unwrap_or_default();
+        let mut binary = self.binary(path.as_str(), source, symbols, level)?;
         binary.note = binary.note.or(note);
         let binaries = vec![binary];
         Ok(MeasuredRelease { name: format!("`{path}`"), binaries, ..MeasuredRelease::default() })
     }
 
-    /// Returns the attribution that a release recorded for a binary in its directory, found by the digest.
-    fn recorded_binary(
-        &self,
-        path: &Utf8Path,
-        source: Source<'_>,
-    ) -> Result<Option<MeasuredBinary>> {
+    /// Returns the release with the file in its directory, and that directory.
+    fn release_of(&self, path: &Utf8Path) -> Option<(Utf8PathBuf, Dist)> {
         let path = self.cx.env.dir.join(path);
         // As in `target/dist/linux/arm/v7/bin/NAME`.
         let mut directories = path.ancestors().skip(1).take(5);
-        let found = directories.find_map(|root| Some((root, manifest::read_in(root).ok()?)));
-        let Some((root, dist)) = found else { return Ok(None) };
+        directories.find_map(|root| Some((root.to_owned(), manifest::read_in(root).ok()?)))
+    }
+
+    /// Returns the attribution that a release recorded for a binary in its directory, found by the digest.
+    fn recorded_binary(
+        &self,
+        root: &Utf8Path,
+        dist: &Dist,
+        path: &Utf8Path,
+        source: Source<'_>,
+    ) -> Result<Option<MeasuredBinary>> {
         let digest = source.digest().map_err(|error| unreadable_error(path.as_str(), &error))?;
         let mut artifacts = dist.artifacts.iter();
         let Some(artifact) = artifacts.find(|one| one.sha256 == digest) else { return Ok(None) };
@@ -130,17 +139,18 @@ impl Measurer<'_> {
         if !recorded.is_some_and(|file| root.join(&file.path).is_file()) {
             return Ok(None);
         }
-        self.artifact(root, artifact).map(Some)
+        self.artifact(root, dist, artifact).map(Some)
     }
 
-    /// Returns a single binary.
+    /// Returns a single binary. `level` is that of compressed sizes.
     fn binary(
         &self,
         path: &str,
         source: Source<'_>,
         symbols: Option<Source<'_>>,
+        level: GzipLevel,
     ) -> Result<MeasuredBinary> {
-        let costs = |locations: &[u64]| compress::costs(source, locations, &NoCache);
+        let costs = |locations: &[u64]| compress::costs(source, locations, &NoCacheAt(level));
         let evidence = Evidence {
             separate: symbols,
             native: &|_| None,
@@ -180,14 +190,21 @@ impl Measurer<'_> {
         Ok(MeasuredRelease {
             name,
             asked: dist.release.request.clone(),
-            binaries: artifacts.map(|one| self.artifact(root, one)).collect::<Result<_>>()?,
+            binaries: artifacts
+                .map(|one| self.artifact(root, &dist, one))
+                .collect::<Result<_>>()?,
             archives: dist.archives.iter().map(packed_archive).collect(),
             images: dist.images.iter().flat_map(|one| packed_images(&dist, one)).collect(),
         })
     }
 
     /// Returns a binary of a `dist.json`: as it was recorded; else from the file; else only its size.
-    fn artifact(&self, root: &Utf8Path, artifact: &Artifact) -> Result<MeasuredBinary> {
+    fn artifact(
+        &self,
+        root: &Utf8Path,
+        dist: &Dist,
+        artifact: &Artifact,
+    ) -> Result<MeasuredBinary> {
         let mut binary = MeasuredBinary {
             name: artifact.name.clone(),
             target: Some(artifact.target.clone()),
@@ -227,7 +244,7 @@ impl Measurer<'_> {
         let debug = debug.filter(|debug| debug.is_file()).map(|debug| file::open(&debug));
         let debug = debug.transpose()?;
         let debug = debug.as_ref().map(|file| Source::File(file));
-        let measured = self.binary(location.as_str(), source, debug)?;
+        let measured = self.binary(location.as_str(), source, debug, dist.gzip_level())?;
         binary.dependencies = measured.dependencies;
         binary.attribution = measured.attribution;
         Ok(binary)
@@ -276,7 +293,8 @@ impl Measurer<'_> {
                     let name = format!("{shown}!{}!{file}", image.name);
                     let mut rest = Cursor::new(bytes).chain(content);
                     let spool = Spool::new(&mut (&mut rest).take(MAX_SIZE))?;
-                    let mut binary = self.binary(&name, Source::File(spool.file()), None)?;
+                    let mut binary =
+                        self.binary(&name, Source::File(spool.file()), None, GzipLevel::default())?;
                     binary.platform = Some(image.platform.clone());
                     binaries.push((item.number, spool.file().size(), binary));
                     Ok(())
