@@ -57,6 +57,8 @@ const PROGRAMS: [Program; 5] = [
             "-ic unsafe|pointer library",
             r"-n \bimpl<T library",
             "-c --no-mmap allocation library",
+            r"-c \w+Error\b.*\bsource\b all.rs",
+            "-ic unsafe|pointer all.rs",
         ],
     },
     Program {
@@ -99,7 +101,7 @@ const PROGRAMS: [Program; 5] = [
         work: &[
             "-R repository --ignore-working-copy log --no-graph -r all()",
             "-R repository --ignore-working-copy diff --git --from root() --to main",
-            "-R repository --ignore-working-copy file annotate -r main dir0/file0",
+            "-R repository --ignore-working-copy file annotate -r main repository/dir0/file0",
         ],
     },
 ];
