@@ -50,7 +50,7 @@ pub struct BuildRequest {
     /// `--target-dir`.
     pub target_dir: Option<Utf8PathBuf>,
     /// The directory in which cargo builds, if it is not that of the target directory: the program that `--pgo` chose
-    /// was built there. There is no flag.
+    /// was built there. No flag sets it.
     pub build_dir: Option<Utf8PathBuf>,
     /// `--manifest-path`.
     pub manifest_path: Option<Utf8PathBuf>,

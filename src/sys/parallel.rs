@@ -123,7 +123,7 @@ impl Workers {
         let (done, result) = mpsc::sync_channel(1);
         // The result of a caller that has failed meanwhile is not needed.
         let job: Job = Box::new(move || drop(done.send(work())));
-        // It comes back if there are no threads.
+        // Without threads it comes back.
         if let Some(jobs) = &self.jobs
             && let Err(mpsc::SendError(job)) = jobs.send(job)
         {

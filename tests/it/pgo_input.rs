@@ -95,7 +95,7 @@ fn what_is_wrong_with_a_profile_is_reported() {
     let with = |file: &str| {
         build(&workspace, "--pgo-profile").arg(file).absent("Compiling").absent("Building")
     };
-    with("missing").status(2).stderr("there is no profile").run();
+    with("missing").status(2).stderr("missing` does not exist").run();
     with("directory").status(2).stderr("directory` is not a regular file").run();
     with("text").status(2).stderr("expected LLVM's indexed format, found something else").run();
     with("raw").status(2).stderr("found the raw format").hint("`llvm-profdata merge").run();
@@ -156,7 +156,7 @@ fn llvm_tools_that_cannot_be_provided_are_reported_before_a_build() {
     without("")
         .stderr("`--pgo` needs `llvm-profdata` of LLVM ")
         .stderr("toolchain/lib/rustlib/")
-        .stderr("`rustup component add llvm-tools`: there is no rustup")
+        .stderr("`rustup component add llvm-tools`: ")
         .stderr("`PATH` has no `llvm-profdata`")
         .hint("`rustup component add llvm-tools` installs it for rustup's toolchains")
         .run();
@@ -176,6 +176,6 @@ fn llvm_tools_that_cannot_be_provided_are_reported_before_a_build() {
         .status(3)
         .absent("llvm-profdata")
         .stderr("Profiling the program: instrumented build")
-        .stderr("there is no standard library for")
+        .stderr("no standard library for")
         .run();
 }

@@ -149,7 +149,7 @@ impl Bench {
             .and_then(|rust| toolchain::zig::provide(&cx, &rust.version, false))
             .map_err(|error| format!("{error:?}"))?;
         let bench = Bench { place, zig: zig.program.into() };
-        // Fetching crates is no difference between the two, and zig's cache is filled.
+        // Neither of the two has to fetch crates then, and zig's cache is filled.
         let (warm, version) = PROGRAMS[0];
         bench.plain(&source(warm, version)?, None)?;
         Ok(bench)

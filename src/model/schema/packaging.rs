@@ -84,7 +84,7 @@ impl GzipLevel {
     /// 3 % smaller than level 6, in six times its time; the levels above it gain a thousandth.
     pub const SMALL: Self = GzipLevel(10);
 
-    /// Returns the level of that number; `None` if there is no such level.
+    /// Returns the level of that number; `None` outside of the range.
     pub fn new(level: u8) -> Option<Self> {
         Self::RANGE.contains(&level).then_some(GzipLevel(level))
     }

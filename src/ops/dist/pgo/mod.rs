@@ -55,23 +55,18 @@ const MAX_PROFILE: u64 = 1 << 30;
 /// No package has commands, no target is for this machine, a build or a command fails, or a training writes no
 /// profile.
 pub(in crate::ops) fn train(cx: &Context, request: &BuildRequest) -> Result<BuildRequest> {
-    if request.pgo != PgoRequest::Train {
+    let Some(Trained { variants, commands, profile, digest }) = Trained::new(cx, request)? else {
         return Ok(request.clone());
-    }
-    let workspace = cargo::workspace(cx, request)?;
-    let commands = training::commands(&workspace, request)?;
-    commands.train.require()?;
-    let variants = Variants::begin(cx, &workspace, request)?;
-    let (profile, digest) = variants.train(&commands.train)?;
+    };
     if commands.check.is_empty() {
         cx.warn("`pgo.check` is not set: the gain of the profile is not measured");
         return Ok(variants.release(request, PgoRequest::Trained(profile, None)));
     }
-    let native = [native_target(&workspace, &variants.known, &request.targets)?];
+    let native = [variants.native.clone()];
     let plain = variants.build(PLAIN, PgoRequest::Off, &native)?;
     let trained = PgoRequest::Trained(profile.clone(), None);
     let optimised = variants.build(OPTIMISED, trained, &native)?;
-    let comparison = run_checks(cx, &commands.check, &native[0], [&plain, &optimised])?;
+    let comparison = run_checks(cx, &commands.check, &variants.native, [&plain, &optimised])?;
     Ok(variants.release(request, decide(cx, profile, digest, comparison)))
 }
 
@@ -91,15 +86,33 @@ pub(in crate::ops) fn training(
 /// # Errors
 /// As [`train`].
 pub(in crate::ops) fn train_only(cx: &Context, request: &BuildRequest) -> Result<BuildRequest> {
-    if request.pgo != PgoRequest::Train {
+    let Some(Trained { variants, profile, .. }) = Trained::new(cx, request)? else {
         return Ok(request.clone());
-    }
-    let workspace = cargo::workspace(cx, request)?;
-    let commands = training::commands(&workspace, request)?;
-    commands.train.require()?;
-    let variants = Variants::begin(cx, &workspace, request)?;
-    let (profile, _) = variants.train(&commands.train)?;
+    };
     Ok(variants.release(request, PgoRequest::Trained(profile, None)))
+}
+
+/// A training that has ended, and its profile.
+struct Trained<'a> {
+    variants: Variants<'a>,
+    commands: training::PgoCommands,
+    profile: Utf8PathBuf,
+    digest: Digest,
+}
+
+impl<'a> Trained<'a> {
+    /// Trains the program; `None` if the request is not `--pgo`.
+    fn new(cx: &'a Context, request: &BuildRequest) -> Result<Option<Self>> {
+        if request.pgo != PgoRequest::Train {
+            return Ok(None);
+        }
+        let workspace = cargo::workspace(cx, request)?;
+        let commands = training::commands(&workspace, request)?;
+        commands.train.require()?;
+        let variants = Variants::begin(cx, &workspace, request)?;
+        let (profile, digest) = variants.train(&commands.train)?;
+        Ok(Some(Trained { variants, commands, profile, digest }))
+    }
 }
 
 /// The names of the programs, which are also those of directories.
@@ -112,7 +125,8 @@ const OPTIMISED: &str = "optimised";
 /// not keep the results of different flags side by side.
 struct Variants<'a> {
     cx: &'a Context,
-    known: Targets,
+    /// The target that this machine runs without an emulator.
+    native: String,
     /// The directory in which cargo builds without a profile.
     directory: Utf8PathBuf,
     /// The directory of their outputs and of the profile.
@@ -131,7 +145,7 @@ impl<'a> Variants<'a> {
         let output = workspace.output_directory();
         let directory = request.build_dir.clone().unwrap_or_else(|| workspace.build_directory());
         stage::check(cx, &output, &ProtectedInputs::for_build(&workspace.root))?;
-        native_target(workspace, &known, &request.targets)?;
+        let native = native_target(workspace, &known, &request.targets)?;
         let rustc = cargo::Config::load(cx, &request.config)?.rustc();
         let rust = toolchain::rust::find(cx, &rustc)?;
         let profdata = llvm::provide_profdata(cx, &rust, request.offline)?;
@@ -144,7 +158,7 @@ impl<'a> Variants<'a> {
         let locks = (lock, fs::lock_output(cx, &fs::resolve(&output)?)?);
         let runners = training::runners(cx, chosen_targets(workspace, &known, &request.targets)?)?;
         let base = BuildRequest { pack: false, smoke: false, twice: false, ..request.clone() };
-        Ok(Variants { cx, known, directory, location, base, runners, profdata, _locks: locks })
+        Ok(Variants { cx, native, directory, location, base, runners, profdata, _locks: locks })
     }
 
     /// Returns the directory in which cargo builds a program.
@@ -253,7 +267,7 @@ pub(in crate::ops) fn effect(
         let found = if file.exists() {
             format!("the profile `{file}` is not a regular file")
         } else {
-            format!("there is no profile `{file}`")
+            format!("the profile `{file}` does not exist")
         };
         return Err(Error::usage(found).hint("`--pgo` makes a profile, and prints its path"));
     }
