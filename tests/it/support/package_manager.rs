@@ -101,7 +101,7 @@ impl DnfRoot {
         fs::create_dir_all(dir.path().join("log")).unwrap();
         fs::create_dir_all(dir.path().join("root/etc")).unwrap();
         // Debian has no release package of Fedora's, which would name the version.
-        let main = "[main]\nkeepcache=0\nplugins=0\nmetadata_expire=0\n";
+        let main = "[main]\nkeepcache=0\nplugins=0\n";
         fs::write(dir.path().join("dnf.conf"), main).unwrap();
         let source = format!(
             "[hello]\nname=hello\nbaseurl={url}\nenabled=1\ngpgcheck=1\nrepo_gpgcheck=1\n\
@@ -114,7 +114,8 @@ impl DnfRoot {
     fn run(&self, args: &[&str]) -> Output {
         let path = |name: &str| self.dir.path().join(name).display().to_string();
         let mut command = plain(&self.dnf);
-        command.args(["--assumeyes", "--releasever=1", "--forcearch=x86_64"]);
+        // Lists that were downloaded in the same second are not expired for `metadata_expire=0`.
+        command.args(["--assumeyes", "--refresh", "--releasever=1", "--forcearch=x86_64"]);
         command.args([format!("--config={}", path("dnf.conf"))]);
         command.args([format!("--installroot={}", path("root"))]);
         for (name, value) in [
