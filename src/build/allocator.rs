@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use crate::{
-    build::target::Target,
+    build::{linker::malloc, target::Target},
     model::{
         machine::Linkage,
         schema::{
@@ -37,6 +37,7 @@ impl Allocator {
     pub fn name(self) -> &'static str {
         match self {
             Allocator::Mimalloc => "mimalloc",
+            Allocator::Program => "program",
             Allocator::System => "system",
         }
     }
@@ -51,17 +52,25 @@ pub struct AllocatorSettings {
     pub metadata: Option<AllocatorSetting>,
 }
 
+/// A global allocator that a program brings.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OwnAllocator {
+    /// The crate or the source file with it, for messages.
+    pub location: String,
+    /// Whether it can serve C code.
+    pub serves_c: bool,
+}
+
 /// Returns the allocator of binaries for `target`: that requested on the command line, else in the target's
-/// file, else in metadata, each with its origin. `own` names the part of the program that has a global
-/// allocator.
+/// file, else in metadata, each with its origin. `own` is the one that the program brings.
 ///
-/// `auto` is mimalloc for static musl programs with the presets `balanced` and `speed`, unless the
-/// program has a global allocator.
+/// `auto` is mimalloc for static musl programs with the presets `balanced` and `speed`. If the program has a
+/// global allocator, it is that one where it can serve C code, else the C library's.
 pub fn choose(
     target: &Target,
     settings: &AllocatorSettings,
     preset: Option<Preset>,
-    own: Option<&str>,
+    own: Option<&OwnAllocator>,
 ) -> AllocatorChoice {
     let of_target = target.spec.allocator.map(|setting| (setting, target.origin.clone()));
     let option = settings.option.map(|setting| (setting, "--allocator".to_owned()));
@@ -79,7 +88,14 @@ pub fn choose(
             system("the target's C library is not a static musl".into())
         }
         AllocatorSetting::Auto => match (preset, own) {
-            (_, Some(own)) => system(format!("the program has its own: {own}")),
+            (_, Some(OwnAllocator { location, serves_c })) => {
+                let why = format!("the program has its own: {location}");
+                if *serves_c && target.is_amd64_or_arm64() {
+                    choice(Allocator::Program, format!("auto: {why}"))
+                } else {
+                    system(why)
+                }
+            }
             (Some(preset @ (Preset::Balanced | Preset::Speed)), None) => {
                 choice(Allocator::Mimalloc, format!("auto: preset {}", preset.name()))
             }
@@ -125,13 +141,36 @@ pub fn declares_global_allocator(source: &str) -> bool {
 }
 
 /// The symbols that show which allocator serves `malloc`.
-pub const MALLOC_SYMBOLS: [&str; 2] = ["malloc", "mi_malloc"];
+pub const MALLOC_SYMBOLS: [&str; 5] =
+    ["malloc", "mi_malloc", "_rjem_malloc", malloc::SECOND_NAME, JEMALLOC_ALONE];
+
+/// A function of jemalloc, which has this name if features of its crate give its `malloc` that name, too.
+const JEMALLOC_ALONE: &str = "mallocx";
 
 /// Returns whether `malloc`, by the addresses of [`MALLOC_SYMBOLS`], is mimalloc's; also true if it is never
 /// called and the linker has left it out.
 pub fn served_by_mimalloc(addresses: &BTreeMap<&str, u64>) -> bool {
     let malloc = addresses.get("malloc");
     malloc.is_none() || malloc == addresses.get("mi_malloc")
+}
+
+/// Returns whether `malloc`, by the addresses of [`MALLOC_SYMBOLS`], is that of the program's own allocator; also true
+/// if it is never called.
+pub fn served_by_program(addresses: &BTreeMap<&str, u64>) -> bool {
+    let malloc = addresses.get("malloc");
+    let known = ["mi_malloc", "_rjem_malloc", malloc::SECOND_NAME];
+    malloc.is_none()
+        || known.iter().any(|name| malloc == addresses.get(name))
+        || addresses.contains_key(JEMALLOC_ALONE)
+}
+
+impl AllocatorChoice {
+    /// Returns the choice for a binary that does not link the allocator that other programs of the plan bring.
+    #[must_use]
+    pub fn without_program(&self) -> Self {
+        let origin = "auto: this binary does not link the program's own allocator".to_owned();
+        AllocatorChoice { allocator: Allocator::System, origin }
+    }
 }
 
 #[cfg(test)]
@@ -142,12 +181,14 @@ mod tests {
     fn chosen(
         setting: Option<AllocatorSetting>,
         preset: Preset,
-        own: Option<&str>,
+        own: Option<(&str, bool)>,
     ) -> AllocatorChoice {
         let targets = Targets::new([]).unwrap();
         let target = targets.get("x86_64-unknown-linux-musl").unwrap();
         let settings = AllocatorSettings { option: None, metadata: setting };
-        choose(target, &settings, Some(preset), own)
+        let own =
+            own.map(|(location, serves_c)| OwnAllocator { location: location.into(), serves_c });
+        choose(target, &settings, Some(preset), own.as_ref())
     }
 
     #[test]
@@ -156,15 +197,34 @@ mod tests {
         assert_eq!(chosen(None, Preset::Speed, None).allocator, Allocator::Mimalloc);
         assert_eq!(chosen(None, Preset::Size, None).allocator, Allocator::System);
         assert_eq!(chosen(None, Preset::Quick, None).allocator, Allocator::System);
-        let own = chosen(None, Preset::Balanced, Some("crate mimalloc"));
-        assert_eq!(own.allocator, Allocator::System);
-        assert!(own.origin.contains("crate mimalloc"), "{}", own.origin);
+        for (serves_c, expected) in [(true, Allocator::Program), (false, Allocator::System)] {
+            for preset in [Preset::Balanced, Preset::Size] {
+                let own = chosen(None, preset, Some(("crate mimalloc", serves_c)));
+                assert_eq!(own.allocator, expected);
+                assert!(own.origin.contains("crate mimalloc"), "{}", own.origin);
+            }
+        }
     }
 
     #[test]
     fn the_requested_allocator_is_chosen() {
-        let chosen = chosen(Some(AllocatorSetting::Mimalloc), Preset::Size, Some("crate mimalloc"));
+        let chosen =
+            chosen(Some(AllocatorSetting::Mimalloc), Preset::Size, Some(("crate mimalloc", true)));
         assert_eq!((chosen.allocator, chosen.origin.as_str()), (Allocator::Mimalloc, "metadata"));
+    }
+
+    #[test]
+    fn symbols_show_the_allocator_of_the_program() {
+        let served = |symbols: &[(&'static str, u64)]| {
+            let addresses: BTreeMap<&str, u64> = symbols.iter().copied().collect();
+            served_by_program(&addresses)
+        };
+        assert!(served(&[("_rjem_malloc", 8)]));
+        assert!(served(&[("malloc", 8), ("_rjem_malloc", 8)]));
+        assert!(served(&[("malloc", 8), ("longshore_malloc", 8), ("mi_malloc", 9)]));
+        assert!(served(&[("malloc", 8), ("mallocx", 9)]));
+        assert!(!served(&[("malloc", 8), ("mi_malloc", 9)]));
+        assert!(!served(&[("malloc", 8)]));
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use crate::{
     build::target::Target,
     model::{
-        machine::{Endian, Linkage, Machine},
+        machine::Linkage,
         platform::Platform,
         schema::memory::{MemoryChoice, MemoryFunctions},
     },
@@ -53,13 +53,9 @@ pub fn choose(target: &Target, metadata: Option<MemoryFunctions>) -> MemoryChoic
 
 /// Returns the reason why there are no functions of longshore for `target`.
 fn missing(target: &Target) -> Option<&'static str> {
-    let elf = &target.spec.elf;
     if !target.name.contains("-musl") || target.spec.linkage == Linkage::Dynamic {
         Some("the target's C library is not a static musl")
-    } else if !matches!(elf.machine, Machine::X86_64 | Machine::Aarch64)
-        || elf.class != 64
-        || elf.endian != Endian::Little
-    {
+    } else if !target.is_amd64_or_arm64() {
         Some("there are fast ones for x86-64 and arm64 only")
     } else {
         None

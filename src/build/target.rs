@@ -8,7 +8,7 @@ use serde::Deserialize;
 use crate::{
     model::{
         error::{Error, Result, Status},
-        machine::{Elf, Linkage, RunEnvironment, TargetFacts},
+        machine::{Elf, Endian, Linkage, Machine, RunEnvironment, TargetFacts},
         platform::Platform,
         provider::Runners,
         schema::{allocator, linker::LinkerSetting, memory::MemoryFunctions, profile::Preset},
@@ -116,6 +116,14 @@ impl Target {
     pub fn cpu(&self, preset: Option<Preset>) -> Option<&str> {
         let speed = self.spec.speed_cpu.as_deref().filter(|_| preset == Some(Preset::Speed));
         speed.or(self.spec.cpu.as_deref())
+    }
+
+    /// Returns whether it is x86-64 or arm64, for which longshore has code of its own and rust-lld is tested.
+    pub fn is_amd64_or_arm64(&self) -> bool {
+        let elf = &self.spec.elf;
+        matches!(elf.machine, Machine::X86_64 | Machine::Aarch64)
+            && elf.class == 64
+            && elf.endian == Endian::Little
     }
 }
 

@@ -20,12 +20,14 @@ use crate::{
 type Program = (&'static str, &'static str, &'static str);
 
 /// Those that are built every time: one for each way in which C, C++ or assembly is compiled, by the
-/// crates cc (of one file and of many, with assembly, as an allocator), cxx and cmake. Checksums are the check values of RFC 1950's CRC-32 (over the
-/// digits 1 to 9), digests those of FIPS 180 (over `abc`).
-const PROGRAMS: [Program; 5] = [
+/// crates cc (of one file and of many, with assembly, as an allocator), cxx and cmake. Checksums are the check values of
+/// RFC 1950's CRC-32 (over the digits 1 to 9), digests those of FIPS 180 (over `abc`), and the hash of BLAKE3 is that of
+/// its reference implementation.
+const PROGRAMS: [Program; 6] = [
+    ("native-blake3", "blake3", ": 6437b3ac"),
     ("native-cmake", "zlib-ng ", ": cbf43926"),
     ("native-libdeflate", "libdeflate", ": cbf43926"),
-    ("native-mimalloc", "mimalloc", ": 6291456"),
+    ("native-mimalloc", "mimalloc, for C true", ": 6291456"),
     ("native-ring", "ring", ": ba7816bf"),
     ("native-zlib", "zlib ", ": cbf43926"),
 ];
@@ -37,7 +39,7 @@ const CXX: [Program; 1] = [("native-cxx", "c++", ": is it linked static")];
 const SLOW: [Program; 6] = [
     ("native-aws-lc", "aws-lc", ": ba7816bf"),
     ("native-git2", "libgit2 ", ": d670460b4b4aece5915caf5c68d12f560a9fe3e4"),
-    ("native-jemalloc", "jemalloc", ": 6291456"),
+    ("native-jemalloc", "jemalloc, for C true", ": 6291456"),
     ("native-onig", "onig ", ": 12 34"),
     ("native-sqlite", "sqlite ", ": 42"),
     ("native-zstd", "zstd ", ": 6000 bytes restored"),
@@ -46,9 +48,9 @@ const SLOW: [Program; 6] = [
 /// The same, of packages with C that is linked by zig.
 const SLOW_ZIG: [Program; 1] = [("native-openssl", "OpenSSL ", ": ba7816bf")];
 
-/// Builds these for both targets, and asserts that each binary is accepted, is static-pie, was linked by `linker`, and
+/// Builds these for both targets with `args`, and asserts that each binary is accepted, is static-pie, was linked by `linker`, and
 /// ran.
-fn ship(programs: &[Program], linker: &str) {
+fn ship(programs: &[Program], args: &str, linker: &str) {
     for name in ["cmake", "qemu-aarch64-static"] {
         if peer::find(name).is_none() {
             return;
@@ -66,7 +68,7 @@ fn ship(programs: &[Program], linker: &str) {
         return peer::skip(&format!("the crates cannot be had: {said}"));
     }
     let target = cache("native");
-    let mut test = dist(&fixture, "--target-dir").arg(&target);
+    let mut test = dist(&fixture, &format!("{args} --target-dir")).arg(&target);
     for (name, ..) in programs {
         test = test.arg("--package").arg(name);
     }
@@ -83,6 +85,10 @@ fn ship(programs: &[Program], linker: &str) {
             assert_eq!(artifact["smoke"]["exit-code"], 0, "{artifact:#}");
             assert_eq!(artifact["verdict"]["accepted"], true, "{artifact:#}");
             assert_eq!(artifact["linker"]["linker"], linker, "{artifact:#}");
+            // A package that brings one is built with others that do not link it.
+            let brings_one = name.ends_with("malloc");
+            let allocator = if brings_one { "program" } else { "system" };
+            assert_eq!(artifact["allocator"]["allocator"], allocator, "{artifact:#}");
             let file = target.join("dist").join(artifact["path"].as_str().unwrap());
             let facts = Facts::read(&fs::read(file).unwrap()).unwrap();
             assert_eq!((facts.shape, facts.interpreter), (Shape::StaticPie, None), "{name}");
@@ -93,11 +99,13 @@ fn ship(programs: &[Program], linker: &str) {
 
 #[test]
 fn programs_with_native_libraries_ship_for_both_targets() {
-    ship(&CXX, "zig");
+    ship(&CXX, "", "zig");
     if peer::slow() {
-        ship(&SLOW_ZIG, "zig");
-        ship(&[&PROGRAMS[..], &SLOW].concat(), "rust-lld");
+        ship(&SLOW_ZIG, "", "zig");
+        ship(&[&PROGRAMS[..], &SLOW].concat(), "", "rust-lld");
     } else {
-        ship(&PROGRAMS, "rust-lld");
+        ship(&PROGRAMS, "", "rust-lld");
     }
+    // Both linkers give C the allocator of the program.
+    ship(&PROGRAMS[3..4], "--linker zig", "zig");
 }

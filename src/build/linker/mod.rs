@@ -3,6 +3,7 @@
 //! arguments, and needs nothing that has to be compiled first.
 
 pub mod arguments;
+pub mod malloc;
 pub mod musl;
 pub mod native;
 pub mod notice;
@@ -14,7 +15,7 @@ use crate::{
     build::target::Target,
     model::{
         error::{Error, Result},
-        machine::{Endian, Linkage, Machine},
+        machine::Linkage,
         schema::linker::{Linker, LinkerChoice, LinkerSetting},
     },
 };
@@ -182,13 +183,9 @@ fn automatic(target: &Target, facts: LinkerFacts<'_>) -> (Linker, String) {
 
 /// Returns the reason for which rust-lld does not link programs for `target`.
 fn unsupported(target: &Target) -> Option<&'static str> {
-    let elf = &target.spec.elf;
     if !target.name.contains("-linux-musl") || target.spec.linkage == Linkage::Dynamic {
         Some("the target's C library is not a static musl")
-    } else if !matches!(elf.machine, Machine::X86_64 | Machine::Aarch64)
-        || elf.class != 64
-        || elf.endian != Endian::Little
-    {
+    } else if !target.is_amd64_or_arm64() {
         Some("rust-lld is tested for x86-64 and arm64 only")
     } else {
         None

@@ -20,8 +20,9 @@ const CXX_CRATES: [&str; 5] =
 
 /// Packages with C that rust-lld links for both targets: docs/native.md has the table of what was run. C may need
 /// functions of a compiler that Rust's library does not have.
-pub const TESTED: [&str; 11] = [
+pub const TESTED: [&str; 12] = [
     "aws-lc-sys",
+    "blake3",
     "libdeflate-sys",
     "libgit2-sys",
     "libmimalloc-sys",

@@ -11,6 +11,7 @@ use semver::Version;
 use super::{archive, settings::Settings};
 use crate::{
     build::{
+        allocator::OwnAllocator,
         cargo::rustflags::UserFlags,
         linker::{NativeCode, RustLld},
         pgo::PgoBuild,
@@ -101,7 +102,7 @@ pub struct TargetFacts {
     /// The source of its std, once it is known.
     pub std: Option<Std>,
     /// The global allocator of the program.
-    pub own_allocator: Option<String>,
+    pub own_allocator: Option<OwnAllocator>,
     /// The object of mimalloc, if its programs get it and zig is known.
     pub mimalloc: Option<Utf8PathBuf>,
     /// The object of memory functions, if its programs get it.

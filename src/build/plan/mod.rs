@@ -29,7 +29,7 @@ use crate::{
             pgo,
             rustflags::{self, FlagContext, Remap},
         },
-        linker::{self, LinkerFacts},
+        linker::{self, LinkerFacts, malloc},
         memory,
         pgo::PgoBuild,
         profile,
@@ -134,7 +134,7 @@ fn target_flags(inputs: &Inputs<'_>, target: &Target, remap: &Remap) -> Result<T
     let target_facts = facts.target(&target.name);
     let user = target_facts.user_flags.clone();
     let std = target_facts.std.clone().unwrap_or(Std::Missing);
-    let own = target_facts.own_allocator.as_deref();
+    let own = target_facts.own_allocator.as_ref();
     let allocator = allocator::choose(target, &settings.allocator, profile.preset, own);
     let memory = memory::choose(target, settings.memory_functions);
     let of_profile = profile::rustflags(&facts.profiles, &profile.name);
@@ -151,6 +151,9 @@ fn target_flags(inputs: &Inputs<'_>, target: &Target, remap: &Remap) -> Result<T
     let mimalloc = target_facts.mimalloc.as_ref().map(|path| path.as_str());
     let functions = target_facts.memory.as_ref().map(|path| path.as_str());
     let mimalloc = mimalloc.filter(|_| allocator.allocator == Allocator::Mimalloc);
+    let forwarded = allocator.allocator == Allocator::Program;
+    let malloc =
+        forwarded.then_some((malloc::FLAG, "longshore: the program's allocator for C code"));
     let functions = functions.filter(|_| memory.functions == MemoryFunctions::Fast);
     let mimalloc = mimalloc.map(|path| (path, "longshore: allocator mimalloc"));
     let functions = functions.map(|path| (path, "longshore: memory functions fast"));
@@ -160,7 +163,7 @@ fn target_flags(inputs: &Inputs<'_>, target: &Target, remap: &Remap) -> Result<T
         preset: profile.preset,
         aborts: profile::panics_abort(&profile.settings),
         unstable: &profile.unstable,
-        link_args: packed.into_iter().chain(mimalloc).chain(functions).collect(),
+        link_args: packed.into_iter().chain(mimalloc).chain(malloc).chain(functions).collect(),
         is_static: target_facts.is_static,
         profile: &of_profile,
         pgo: facts.pgo.as_ref().and_then(PgoBuild::flag),

@@ -16,13 +16,15 @@ pub enum AllocatorSetting {
     System,
 }
 
-/// The allocator that serves `malloc`.
+/// The allocator that serves `malloc`, and so C code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Allocator {
     /// mimalloc, linked in.
     Mimalloc,
+    /// The global allocator of the program, which serves C code, too.
+    Program,
     /// The allocator of the C library.
     System,
 }

@@ -6,7 +6,11 @@ use camino::Utf8Path;
 
 use crate::{
     build::{
-        allocator, cargo::invocation::resolution_args, plan::selection, request::BuildRequest,
+        allocator::{self, OwnAllocator},
+        cargo::invocation::resolution_args,
+        linker::malloc,
+        plan::selection,
+        request::BuildRequest,
         workspace::Workspace,
     },
     model::{command::Command, error::Result},
@@ -17,7 +21,7 @@ use crate::{
     },
 };
 
-/// Returns the source of the allocator for each of `targets` with programs that bring one: a crate
+/// Returns the allocator for each of `targets` with programs that bring one: a crate
 /// among the dependencies for that target, else a source file of the workspace.
 ///
 /// # Errors
@@ -27,7 +31,7 @@ pub(in crate::ops) fn find_allocators(
     workspace: &Workspace,
     request: &BuildRequest,
     targets: &[&str],
-) -> Result<BTreeMap<String, String>> {
+) -> Result<BTreeMap<String, OwnAllocator>> {
     let lock =
         fs::read_to_string_if_exists(&workspace.root.join("Cargo.lock"))?.unwrap_or_default();
     let known: Vec<&str> = allocator::known_crates_in_lock(&lock).collect();
@@ -46,7 +50,10 @@ pub(in crate::ops) fn find_allocators(
         let Some(dir) = package.manifest.parent() else { continue };
         if let Some(file) = find_in_sources(&dir.join("src"), &known)? {
             for target in targets {
-                found.entry((*target).to_owned()).or_insert_with(|| format!("`{file}`"));
+                found.entry((*target).to_owned()).or_insert_with(|| OwnAllocator {
+                    location: format!("`{file}`"),
+                    serves_c: false,
+                });
             }
             break;
         }
@@ -62,7 +69,7 @@ fn find_in_dependencies(
     request: &BuildRequest,
     target: &str,
     known: &str,
-) -> Result<Option<String>> {
+) -> Result<Option<OwnAllocator>> {
     let manifest = workspace.root.join("Cargo.toml");
     let mut command = Command::new(cx.env.cargo())
         .args(["tree", "--manifest-path", manifest.as_str(), "--target", target])
@@ -73,12 +80,14 @@ fn find_in_dependencies(
     }
     command = command.args(resolution_args(request));
     let output = cx.children.output(&command)?;
+    let own = |name, location| OwnAllocator { location, serves_c: malloc::is_known(name) };
     Ok(match allocator::known_crate_in_tree(&output.text()) {
         // The lock file names one: a slower allocator in a rare case is better than two allocators.
-        _ if !output.success() => {
-            Some(format!("crate `{known}`, perhaps: `cargo tree` cannot resolve its targets"))
-        }
-        found => found.map(|name| format!("crate `{name}`")),
+        _ if !output.success() => Some(own(
+            known,
+            format!("crate `{known}`, perhaps: `cargo tree` cannot resolve its targets"),
+        )),
+        found => found.map(|name| own(name, format!("crate `{name}`"))),
     })
 }
 

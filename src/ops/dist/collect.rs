@@ -6,7 +6,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use crate::{
     binary::elf::{Composite, StripOptions, split, strip, symbol_addresses},
     build::{
-        allocator::{MALLOC_SYMBOLS, served_by_mimalloc},
+        allocator::{MALLOC_SYMBOLS, served_by_mimalloc, served_by_program},
         cargo::message::BuildReport,
         memory,
     },
@@ -14,7 +14,7 @@ use crate::{
         digest::Digest,
         error::{Error, Result},
         schema::{
-            allocator::Allocator,
+            allocator::{Allocator, AllocatorChoice},
             dist::{Artifact, DebugFile, Dist, File},
             memory::{MemoryChoice, MemoryFunctions},
             plan::{Job, Plan},
@@ -40,6 +40,7 @@ pub(in crate::ops) struct Collector<'a> {
 struct StrippedBinary {
     file: File,
     debug: Option<DebugFile>,
+    allocator: AllocatorChoice,
     memory_functions: Option<MemoryChoice>,
 }
 
@@ -69,14 +70,14 @@ impl<'a> Collector<'a> {
             .map_err(|error| Error::build(format!("`{made}` cannot be read: {error}")))?;
         let unstripped = File { size: source.size(), sha256 };
         let audit = list.map(Digest::sha256);
-        let StrippedBinary { file, debug, memory_functions } =
+        let StrippedBinary { file, debug, allocator, memory_functions } =
             match self.reuse_previous(job, &unstripped, audit)? {
                 Some(kept) => kept,
                 None => {
-                    check_allocator(job, made, source)?;
+                    let allocator = allocator(job, made, source)?;
                     let memory_functions = Some(memory_functions(job, made, source)?);
                     let (file, debug) = self.write_stripped(job, made, source, list)?;
-                    StrippedBinary { file, debug, memory_functions }
+                    StrippedBinary { file, debug, allocator, memory_functions }
                 }
             };
         self.stage.set_time(&job.path, self.epoch)?;
@@ -97,7 +98,7 @@ impl<'a> Collector<'a> {
             debug,
             audit,
             attribution: None,
-            allocator: job.allocator.clone(),
+            allocator,
             memory_functions,
             linker: Some(job.linker.clone()),
             pgo: job.pgo.clone(),
@@ -128,7 +129,7 @@ impl<'a> Collector<'a> {
             old.path == job.path
                 && old.unstripped == *unstripped
                 && old.audit == audit
-                && old.allocator == job.allocator
+                && is_same_allocator(&old.allocator, job)
                 && old.memory_functions.as_ref().is_some_and(|old| is_same(old, job))
                 && debug == job.debug.as_ref()
         };
@@ -148,6 +149,7 @@ impl<'a> Collector<'a> {
         Ok(kept.then(|| StrippedBinary {
             file,
             debug,
+            allocator: old.allocator.clone(),
             memory_functions: old.memory_functions.clone(),
         }))
     }
@@ -244,15 +246,28 @@ fn memory_functions(job: &Job, path: &Utf8Path, source: Source<'_>) -> Result<Me
     Ok(MemoryChoice { others: others.into_iter().map(str::to_owned).collect(), ..choice })
 }
 
-/// Checks that `malloc` is mimalloc's if the plan requires it.
-fn check_allocator(job: &Job, path: &Utf8Path, source: Source<'_>) -> Result<()> {
-    if job.allocator.allocator != Allocator::Mimalloc {
-        return Ok(());
+/// Returns whether a result that was built with `old` has the job's allocator.
+fn is_same_allocator(old: &AllocatorChoice, job: &Job) -> bool {
+    let new = &job.allocator;
+    old == new || new.allocator == Allocator::Program && *old == new.without_program()
+}
+
+/// Returns the allocator that serves `malloc`, as the symbols show it.
+///
+/// # Errors
+/// The plan requires mimalloc, and it is another one.
+fn allocator(job: &Job, path: &Utf8Path, source: Source<'_>) -> Result<AllocatorChoice> {
+    let choice = job.allocator.clone();
+    if choice.allocator == Allocator::System {
+        return Ok(choice);
     }
     let found = symbol_addresses(source, &MALLOC_SYMBOLS)
         .map_err(|error| Error::build(format!("`{path}` cannot be read: {error}")))?;
+    if choice.allocator == Allocator::Program {
+        return Ok(if served_by_program(&found) { choice } else { choice.without_program() });
+    }
     if served_by_mimalloc(&found) {
-        return Ok(());
+        return Ok(choice);
     }
     let found: Vec<_> = found.iter().map(|(name, at)| format!("`{name}` at {at:#x}")).collect();
     Err(Error::build(format!(

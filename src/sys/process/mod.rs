@@ -3,6 +3,7 @@
 
 mod capture;
 mod group;
+mod malloc;
 pub mod measure;
 mod run;
 pub(in crate::sys) mod rust_lld;

@@ -2,8 +2,12 @@
 
 use std::{ffi::OsString, os::unix::process::CommandExt};
 
+use super::malloc::linked_allocator;
 use crate::build::{
-    linker::arguments::{translate, write_response},
+    linker::{
+        arguments::{translate, write_response},
+        malloc,
+    },
     zig::filter::{is_response_file, read_response},
 };
 
@@ -40,6 +44,10 @@ pub(in crate::sys) fn start_rust_lld(args: &[OsString]) -> Result<(), String> {
             }
             None => all.push(word.clone()),
         }
+    }
+    if let Some(at) = all.iter().position(|arg| arg == malloc::FLAG) {
+        let definitions = linked_allocator(&all).map(malloc::definitions).unwrap_or_default();
+        all.splice(at..=at, definitions);
     }
     let mut translated = translate(&all, libraries).map_err(|error| {
         format!("{error}; `linker = \"zig\"` in `[workspace.metadata.longshore]` links with zig")

@@ -10,8 +10,9 @@ use std::{
 
 use semver::Version;
 
+use super::malloc::linked_allocator;
 use crate::build::{
-    linker::notice::is_notice,
+    linker::{malloc, notice::is_notice},
     zig::{
         PREFIX_MAP,
         compiler::zig_release,
@@ -41,14 +42,17 @@ pub(in crate::sys) fn start_zig(tool: &str, args: &[OsString]) -> Result<(), Str
     let is_file = |path: &str| Path::new(path).is_file();
     let mut filter = Filter::new(&args, zig_release(&version), &is_file);
     let mut translated = Vec::new();
+    let mut inputs = args.clone();
     for arg in &args {
-        match arg.strip_prefix('@').filter(|_| is_response_file(arg)) {
-            Some(file) => {
-                translate_response_file(file, &mut filter)
-                    .map_err(|error| format!("`{file}`: {error}"))?;
-                translated.push(arg.clone());
-            }
-            None => translated.extend(filter.translate(arg)),
+        if let Some(beginning) = malloc_beginning(arg) {
+            let path = |prefix| malloc::assembly_path(beginning, prefix);
+            translated.extend(linked_allocator(&inputs).map(path));
+        } else if let Some(file) = arg.strip_prefix('@').filter(|_| is_response_file(arg)) {
+            let more = translate_response_file(file, &mut filter);
+            inputs.extend(more.map_err(|error| format!("`{file}`: {error}"))?);
+            translated.push(arg.clone());
+        } else {
+            translated.extend(filter.translate(arg));
         }
     }
     let mut command = Command::new(program);
@@ -78,11 +82,17 @@ fn without_notices(command: &mut Command) -> std::io::Result<()> {
     std::process::exit(status.code().unwrap_or(1))
 }
 
-/// Translates the arguments in a response file of rustc, in place.
+/// Returns the value of the argument that gives C code the program's allocator.
+fn malloc_beginning(arg: &str) -> Option<&str> {
+    arg.strip_prefix(malloc::FLAG)?.strip_prefix('=')
+}
+
+/// Translates the arguments in a response file of rustc, in place, and returns them.
 #[allow(clippy::disallowed_methods, reason = "the file is rustc's, for this one process")]
-fn translate_response_file(file: &str, filter: &mut Filter<'_>) -> std::io::Result<()> {
+fn translate_response_file(file: &str, filter: &mut Filter<'_>) -> std::io::Result<Vec<String>> {
     let text = std::fs::read_to_string(file)?;
     let args: Vec<String> =
         read_response(&text).iter().flat_map(|arg| filter.translate(arg)).collect();
-    std::fs::write(file, write_response(&args))
+    std::fs::write(file, write_response(&args))?;
+    Ok(args)
 }

@@ -7,7 +7,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::{
     build::{
-        linker::{RUST_LLD_SCRIPT, RustLldPaths, arguments::OWN},
+        linker::{RUST_LLD_SCRIPT, RustLldPaths, arguments::OWN, malloc},
         zig::{
             bindgen,
             compiler::{self as pure, Compiler, Tools, script, zig_release},
@@ -109,12 +109,27 @@ impl ToolPaths {
             fs::write(&self.dir.join(name), text.as_bytes())?;
         }
         let mut args = target.link_args.clone();
+        if let Some(arg) = args.iter_mut().find(|arg| *arg == malloc::FLAG) {
+            *arg = format!("{arg}={}", self.malloc(&target.name)?);
+        }
         args.extend(pure::link_args(&target.name, &self.dir));
         let text = script(&[&self.cc], &args);
         let name = format!("zigld-{}-{}.sh", target.name, Digest::sha256(text.as_bytes()).short());
         let path = self.dir.join(name);
         write_script(&path, &text)?;
         Ok(path)
+    }
+
+    /// Writes the functions that give C code the program's allocator, one file for each allocator that is known, and
+    /// returns the beginning of their paths.
+    fn malloc(&self, target: &str) -> Result<String> {
+        let architecture = target.split('-').next().unwrap_or(target);
+        let beginning = self.dir.join(format!("malloc-{architecture}-")).into_string();
+        for prefix in malloc::PREFIXES {
+            let path = malloc::assembly_path(&beginning, prefix);
+            write_changed(path.as_str().into(), &malloc::assembly(architecture, prefix), 0o644)?;
+        }
+        Ok(beginning)
     }
 
     /// Does as [`Self::linker`] for rust-lld. A separate script names this program, so that the same program in
