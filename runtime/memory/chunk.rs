@@ -16,8 +16,19 @@ pub trait Chunk: Copy {
     unsafe fn any(self) -> bool;
     /// Returns a bit of each byte, which is 0 or 255; that of the first byte is the lowest.
     unsafe fn mask(self) -> u64;
+    /// Returns the offset of the first of 32 bytes that differs.
+    unsafe fn half_difference(a: *const u8, b: *const u8) -> Option<usize>;
     /// Returns the offset of the first byte that differs: most often one of the first 32.
-    unsafe fn difference(a: *const u8, b: *const u8) -> Option<usize>;
+    #[inline(always)]
+    unsafe fn difference(a: *const u8, b: *const u8) -> Option<usize> {
+        if let Some(first) = Self::half_difference(a, b) {
+            return Some(first);
+        }
+        match Self::half_difference(a.add(32), b.add(32)) {
+            Some(first) => Some(32 + first),
+            None => None,
+        }
+    }
 }
 
 impl Chunk for [Block; 4] {
@@ -69,18 +80,11 @@ impl Chunk for [Block; 4] {
     }
 
     #[inline(always)]
-    unsafe fn difference(a: *const u8, b: *const u8) -> Option<usize> {
-        let mut at = 0;
-        while at < 64 {
-            let equal =
-                |at: usize| unsafe { block::equal(block::read(a.add(at)), block::read(b.add(at))) };
-            let mask = !block::mask(equal(at), equal(at + 16));
-            if mask != 0 {
-                return Some(at + mask.trailing_zeros() as usize);
-            }
-            at += 32;
-        }
-        None
+    unsafe fn half_difference(a: *const u8, b: *const u8) -> Option<usize> {
+        let low = block::equal(block::read(a), block::read(b));
+        let high = block::equal(block::read(a.add(16)), block::read(b.add(16)));
+        let mask = !block::mask(low, high);
+        if mask != 0 { Some(mask.trailing_zeros() as usize) } else { None }
     }
 }
 
@@ -135,18 +139,10 @@ mod avx2 {
         }
 
         #[inline(always)]
-        unsafe fn difference(a: *const u8, b: *const u8) -> Option<usize> {
-            let mut at = 0;
-            while at < 64 {
-                let (a, b) = (a.add(at).cast(), b.add(at).cast());
-                let equal = _mm256_cmpeq_epi8(_mm256_loadu_si256(a), _mm256_loadu_si256(b));
-                let mask = !(_mm256_movemask_epi8(equal) as u32);
-                if mask != 0 {
-                    return Some(at + mask.trailing_zeros() as usize);
-                }
-                at += 32;
-            }
-            None
+        unsafe fn half_difference(a: *const u8, b: *const u8) -> Option<usize> {
+            let (a, b) = (_mm256_loadu_si256(a.cast()), _mm256_loadu_si256(b.cast()));
+            let mask = !(_mm256_movemask_epi8(_mm256_cmpeq_epi8(a, b)) as u32);
+            if mask != 0 { Some(mask.trailing_zeros() as usize) } else { None }
         }
     }
 }

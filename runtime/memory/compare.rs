@@ -87,6 +87,9 @@ pub unsafe fn compare_long<C: Chunk, const ORDER: bool>(
         if let Some(at) = C::difference(a, b) {
             return difference(a, b, at);
         }
+        if n <= 128 {
+            return compare_end::<C>(a, b, n);
+        }
     } else if !equal::<C>(a, b, 0).all() {
         return 1;
     }
@@ -120,6 +123,20 @@ pub unsafe fn compare_long<C: Chunk, const ORDER: bool>(
             return difference(a, b, at + first);
         }
         at += 64;
+    }
+}
+
+/// Compares ranges of 65 to 128 bytes, of which the first 64 are equal.
+#[inline(always)]
+unsafe fn compare_end<C: Chunk>(a: *const u8, b: *const u8, n: usize) -> i32 {
+    if n > 96 {
+        if let Some(first) = C::half_difference(a.add(64), b.add(64)) {
+            return difference(a, b, 64 + first);
+        }
+    }
+    match C::half_difference(a.add(n - 32), b.add(n - 32)) {
+        Some(first) => difference(a, b, n - 32 + first),
+        None => 0,
     }
 }
 
