@@ -118,7 +118,7 @@ impl Target {
         speed.or(self.spec.cpu.as_deref())
     }
 
-    /// Returns whether it is x86-64 or arm64, for which longshore has code of its own and rust-lld is tested.
+    /// Returns whether it is x86-64 or arm64, for which longshore has assembly and vectors, and rust-lld is tested.
     pub fn is_amd64_or_arm64(&self) -> bool {
         let elf = &self.spec.elf;
         matches!(elf.machine, Machine::X86_64 | Machine::Aarch64)

@@ -1,12 +1,12 @@
-//! `malloc` of C code in a program with an allocator of its own. Such an allocator serves Rust alone. The C library
-//! allocates, too, for instance for each directory that is read, and musl's `malloc` returns that memory to the kernel
-//! at once. So the link gives C code the program's allocator.
+//! `malloc` of C code in a program that brings a global allocator. That one serves Rust alone. The C library allocates,
+//! too, for instance for each directory that is read, and musl's `malloc` returns that memory to the kernel at once. So
+//! the link gives C code the program's allocator.
 
 use std::iter;
 
 use memchr::memmem;
 
-/// An allocator with functions for C under names of its own.
+/// An allocator with functions for C under separate names.
 struct KnownAllocator {
     /// The crate that programs name.
     package: &'static str,
