@@ -106,12 +106,22 @@ pub fn check_format(path: &str, start: &[u8]) -> Result<()> {
     })
 }
 
-/// The number of rounds of a comparison. Each program runs all commands once in each.
-pub const ROUNDS: u32 = 10;
+/// The number of rounds of a comparison, before and after that number is found to be too small. Each program runs all
+/// commands once in each.
+const ROUNDS: [u32; 2] = [10, 20];
 
-/// The smallest share of rounds in which the program has to be faster. That 9 of 10 are faster by chance has a
-/// probability of 1 %, whatever the distribution of times (the sign test).
-const MIN_SHARE: f64 = 0.9;
+/// The smallest numbers of these rounds in which the program has to be faster. That it is by chance has a probability of
+/// 1.5 % in all, whatever the distribution of times (the sign test).
+const MIN_FASTER: [u32; 2] = [9, 16];
+
+/// Returns the number of rounds of a comparison of which these times are known: more if 7 or 8 of the first 10 were
+/// faster, which other work on the machine causes as well as chance.
+pub fn rounds(plain: &[f64], optimised: &[f64]) -> u32 {
+    let [few, many] = ROUNDS;
+    let PgoComparison { rounds, faster, .. } = compare(plain, optimised);
+    let is_undecided = rounds >= few && (7..=8).contains(&faster);
+    if is_undecided || rounds > few { many } else { few }
+}
 
 /// Returns the comparison of times in seconds of both programs, which ran one after the other in each round.
 pub fn compare(plain: &[f64], optimised: &[f64]) -> PgoComparison {
@@ -138,9 +148,8 @@ pub fn compare(plain: &[f64], optimised: &[f64]) -> PgoComparison {
 /// Returns whether the program is faster with its profile in nearly all rounds, and by a hundredth.
 pub fn is_faster(comparison: &PgoComparison) -> bool {
     let PgoComparison { rounds, faster, plain, optimised } = comparison;
-    f64::from(*faster) >= f64::from(*rounds) * MIN_SHARE
-        && optimised.median < plain.median * 0.99
-        && *rounds > 0
+    let enough = ROUNDS.iter().zip(MIN_FASTER).any(|(of, min)| rounds == of && *faster >= min);
+    enough && optimised.median < plain.median * 0.99
 }
 
 /// The number of functions of a program that are searched for in a profile.
@@ -190,12 +199,34 @@ mod tests {
         assert!(decide(&by_chance));
         by_chance[7].1 = 9.0;
         assert!(!decide(&by_chance));
+        // Ten more rounds show which it is.
+        let mut more = by_chance.clone();
+        more.extend([(5.0, 4.5); 8]);
+        more.extend([(5.0, 5.5); 2]);
+        assert!(decide(&more));
+        more[0].1 = 9.0;
+        assert!(!decide(&more));
         assert!(!decide(&[(1.0, 0.995); 10]));
         assert!(!decide(&[(1.0, 1.0); 10]));
         assert!(!decide(&[]));
         let comparison = compare(&[3.0, 1.0, 2.0], &[1.0, 1.0, 1.0]);
         assert_eq!((comparison.rounds, comparison.faster), (3, 2));
         assert_eq!((comparison.plain.min, comparison.plain.median), (1.0, 2.0));
+    }
+
+    #[test]
+    fn undecided_comparisons_take_more_rounds() {
+        let number = |faster: usize, of: usize| {
+            let optimised: Vec<f64> =
+                (0..of).map(|at| if at < faster { 0.9 } else { 1.1 }).collect();
+            rounds(&vec![1.0; of], &optimised)
+        };
+        for (faster, of) in [(0, 0), (8, 9), (6, 10), (9, 10), (10, 10)] {
+            assert_eq!(number(faster, of), 10, "{faster} of {of}");
+        }
+        for (faster, of) in [(7, 10), (8, 10), (9, 11), (16, 20)] {
+            assert_eq!(number(faster, of), 20, "{faster} of {of}");
+        }
     }
 
     #[test]

@@ -6,7 +6,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::{
     build::{
-        pgo::{ROUNDS, compare},
+        pgo::{compare, rounds},
         plan::selection,
         request::BuildRequest,
         target::Target,
@@ -191,9 +191,10 @@ pub(super) fn run_checks(
     programs: [&Programs; 2],
 ) -> Result<PgoComparison> {
     let mut seconds = [Vec::new(), Vec::new()];
-    let total = u64::from(ROUNDS + 1) * 2;
+    let mut round = 0;
     // The first round is not counted.
-    for round in 0..=ROUNDS {
+    while round <= rounds(&seconds[0], &seconds[1]) {
+        let total = u64::from(rounds(&seconds[0], &seconds[1]) + 1) * 2;
         for turn in 0..2 {
             let at = ((round + turn) % 2) as usize;
             let (Some(programs), Some(seconds)) = (programs.get(at), seconds.get_mut(at)) else {
@@ -209,6 +210,7 @@ pub(super) fn run_checks(
                 seconds.push(sum);
             }
         }
+        round += 1;
     }
     cx.emit(Event::ProgressDone);
     let [plain, optimised] = seconds;
