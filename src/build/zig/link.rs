@@ -31,8 +31,25 @@ pub fn with_prefix_map(args: Vec<String>, maps: &str) -> Vec<String> {
     if maps.is_empty() || !args.iter().any(|arg| compiles(arg)) {
         return args;
     }
-    let flags = maps.split(super::SEPARATOR).map(|map| format!("-ffile-prefix-map={map}"));
-    flags.chain(args).collect()
+    prefix_map_flags(maps).chain(args).collect()
+}
+
+fn prefix_map_flags(maps: &str) -> impl Iterator<Item = String> {
+    let maps = maps.split(super::SEPARATOR).filter(|map| !map.is_empty());
+    maps.map(|map| format!("-ffile-prefix-map={map}"))
+}
+
+/// Returns the arguments that add the assembly in the file `path` to a link. Its debug information names neither its
+/// directory nor those of `maps`, and flags for C in the same call cause no warning.
+pub fn assembly_args(path: &str, maps: &str) -> Vec<String> {
+    let directory = path.rsplit_once('/').map_or("", |(directory, _)| directory);
+    let mut args = vec![
+        "-Wno-unused-command-line-argument".to_owned(),
+        format!("-ffile-prefix-map={directory}=/longshore"),
+    ];
+    args.extend(prefix_map_flags(maps));
+    args.push(path.to_owned());
+    args
 }
 
 /// Returns whether a compiler with `args` only links objects, as rustc does.
@@ -70,6 +87,20 @@ mod tests {
         for compile in ["-mavx2 -c a.c -o a.o", "-mavx2 a.c -o a", "-mavx2 @args", "-mavx2 -E -"] {
             assert_eq!(without_cpu_extensions(words(compile)), words(compile));
         }
+    }
+
+    #[test]
+    fn assembly_in_a_link_names_no_directory() {
+        assert_eq!(
+            assembly_args("/c/malloc.s", "/w=/workspace"),
+            [
+                "-Wno-unused-command-line-argument",
+                "-ffile-prefix-map=/c=/longshore",
+                "-ffile-prefix-map=/w=/workspace",
+                "/c/malloc.s"
+            ]
+        );
+        assert_eq!(assembly_args("/c/malloc.s", "").len(), 3);
     }
 
     #[test]

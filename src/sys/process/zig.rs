@@ -45,8 +45,10 @@ pub(in crate::sys) fn start_zig(tool: &str, args: &[OsString]) -> Result<(), Str
     let mut inputs = args.clone();
     for arg in &args {
         if let Some(beginning) = malloc_beginning(arg) {
-            let path = |prefix| malloc::assembly_path(beginning, prefix);
-            translated.extend(linked_allocator(&inputs).map(path));
+            if let Some(prefix) = linked_allocator(&inputs) {
+                let path = malloc::assembly_path(beginning, prefix);
+                translated.extend(link::assembly_args(&path, &maps));
+            }
         } else if let Some(file) = arg.strip_prefix('@').filter(|_| is_response_file(arg)) {
             let more = translate_response_file(file, &mut filter);
             inputs.extend(more.map_err(|error| format!("`{file}`: {error}"))?);
